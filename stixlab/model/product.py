@@ -1,0 +1,44 @@
+"""A product: a dataset at a stated level, with its file forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+__all__ = ["Product"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the catalogue knows of one product."""
+
+    product_id: str
+    """``LEVEL_TYPE_YYYYMMDD_ORIGIN``, such as ``L1_ql-lightcurve_20210116_flight``."""
+    type: str
+    """Archive name of the product type."""
+    level: str
+    origin: str
+    """``flight`` or ``simulated``."""
+    start: datetime
+    """UTC, start of the first bin."""
+    end: datetime
+    """UTC, end of the last bin."""
+    version: int
+    """Counts up when the content changes."""
+    content_sha256: str
+    """Hash of the arrays: the same inputs give the same content."""
+    n_times: int
+    zarr: str = ""
+    """Key of the analysis form under the archive."""
+    fits: str = ""
+    """Key of the FITS form under the archive."""
+    fits_sha256: str = ""
+    fits_bytes: int = 0
+    sources: tuple[str, ...] = ()
+    """Hashes of the raw files it is made from, sorted."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Software and definition versions, clock, energies."""
+    consumed: dict[str, str] = field(default_factory=dict)
+    """For each pipeline that ran on it, the content it ran on."""
+    created: datetime | None = None
