@@ -1,3 +1,21 @@
-"""STIX data: telemetry, products, pipelines and apps."""
+"""stixlab: an analysis platform and data center for STIX, the X-ray telescope on Solar Orbiter.
+
+>>> import stixlab
+>>> lab = stixlab.connect()  # doctest: +SKIP
+>>> counts = lab.open("ql-lightcurve", "2021-06-06", "2021-06-07").counts  # doctest: +SKIP
+"""
+
+from typing import Any
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "connect", "start_run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Offer what needs the whole installation only when it is asked for."""
+    if name in {"connect", "start_run"}:
+        from stixlab import factory
+
+        return getattr(factory, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

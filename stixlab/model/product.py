@@ -39,6 +39,4 @@ class Product:
     """Hashes of the raw files it is made from, sorted."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Software and definition versions, clock, energies."""
-    consumed: dict[str, str] = field(default_factory=dict)
-    """For each pipeline that ran on it, the content it ran on."""
     created: datetime | None = None

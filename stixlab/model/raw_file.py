@@ -32,5 +32,9 @@ class RawFile:
     """Packets by status (``ok``, ``undecoded``, ``truncated``, ``unknown`` ...)."""
     structures: dict[str, int] = field(default_factory=dict)
     """Packets by structure, such as ``21,6,30``."""
+    types: tuple[str, ...] = ()
+    """Product types that it contributes to, sorted."""
+    processed: bool = False
+    """Whether every product it contributes to has been made since it arrived."""
     report: dict[str, Any] = field(default_factory=dict)
     """Decode report: what was skipped or wrong, by reason, with offsets."""

@@ -1,0 +1,226 @@
+"""The archive on a disk: what is written is whole, and written by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from stixlab import files
+from stixlab.archive import layout
+from stixlab.errors import AccessError, ArchiveError, ConflictError, NotInCatalogError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from stixlab.telemetry.frames import PacketBlock
+
+__all__ = ["Archive"]
+
+_POLL_S = 0.2
+_SUPERSEDED_S = 86_400
+"""How long a dataset that was replaced stays for those who have it open."""
+
+
+class Archive:
+    """Files below one folder.
+
+    Parameters
+    ----------
+    root
+        The folder; it is made when something is first written.
+    writable
+        Whether this process may write. Readers get `AccessError` from every method that writes.
+    """
+
+    def __init__(self, root: Path, *, writable: bool = False) -> None:
+        self.root = root
+        self.writable = writable
+
+    def path(self, key: str) -> Path:
+        """Path of a key.
+
+        Raises
+        ------
+        NotInCatalogError
+            If the key leads out of the archive.
+        """
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise NotInCatalogError(f"archive: expected a key below the archive; found {key!r}")
+        return path
+
+    @contextmanager
+    def writing(self, *, wait_s: float = 600.0) -> Iterator[None]:
+        """Be the only process that writes; others wait their turn.
+
+        Raises
+        ------
+        ConflictError
+            If another process has not finished after `wait_s` seconds.
+        ArchiveError
+            If the archive's folder cannot be made or written.
+        """
+        self._check_writable()
+        path = self.root / ".writing"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a+")
+        except OSError as error:
+            raise files.write_failed(path, error) from error
+        with handle:
+            _lock(handle, wait_s)
+            files.remove_temporaries(self.root)
+            try:
+                yield
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)
+
+    def store_raw(self, content: bytes) -> tuple[str, bool]:
+        """Store a file as received.
+
+        Returns
+        -------
+        str, bool
+            SHA-256 of the content, and whether it is new.
+        """
+        self._check_writable()
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.path(layout.raw_key(sha256))
+        if path.exists():
+            return sha256, False
+        files.write_bytes(path, content)
+        return sha256, True
+
+    def read_raw(self, sha256: str) -> bytes:
+        """A file as received.
+
+        Raises
+        ------
+        ArchiveError
+            If it is not there or its content is not what its name says.
+        """
+        path = self.path(layout.raw_key(sha256))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ArchiveError(
+                f"raw file {sha256}: cannot be read at {path}: {error}", sha256=sha256
+            ) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise ArchiveError(
+                f"raw file {sha256}: its content has hash {found}; it is damaged: restore it from a backup",
+                sha256=sha256,
+            )
+        return content
+
+    def store_block(self, sha256: str, block: PacketBlock) -> None:
+        """Store the packets found in a raw file."""
+        self._check_writable()
+        path = self.path(layout.block_key(sha256))
+        if not path.exists():
+            with files.new_file(path) as temporary:
+                block.save(temporary)
+
+    def load_block(self, sha256: str) -> PacketBlock:
+        """The packets found in a raw file.
+
+        Raises
+        ------
+        ArchiveError
+            If they are not there.
+        """
+        from stixlab.telemetry.frames import PacketBlock
+
+        path = self.path(layout.block_key(sha256))
+        try:
+            return PacketBlock.load(path)
+        except OSError as error:
+            raise ArchiveError(
+                f"packets of {sha256}: cannot be read at {path}: {error}", sha256=sha256
+            ) from error
+
+    def store_dataset(self, ds: xr.Dataset, day: np.datetime64, content_sha256: str) -> str:
+        """Store the analysis form of a day under the hash of its content.
+
+        Returns
+        -------
+        str
+            The key.
+        """
+        from stixlab.products.formats.zarr import write_zarr
+
+        self._check_writable()
+        key = layout.dataset_key(
+            ds.attrs["level"], ds.attrs["product"], day, ds.attrs["origin"], content_sha256
+        )
+        path = self.path(key)
+        if not path.exists():
+            with files.new_folder(path) as temporary:
+                write_zarr(ds, temporary)
+        return key
+
+    def remove_superseded(
+        self, level: str, product_type: str, day: np.datetime64, keep: set[str]
+    ) -> list[str]:
+        """Remove datasets of a day that nothing names any more and that nobody can still be reading.
+
+        Parameters
+        ----------
+        keep
+            Keys that the catalogue names.
+        """
+        self._check_writable()
+        folder = self.path(layout.dataset_key(level, product_type, day, "", "")).parent
+        stem = f"{product_type}_{str(day.astype('datetime64[D]')).replace('-', '')}_"
+        removed = []
+        for path in folder.glob(f"{stem}*.zarr"):
+            key = str(path.relative_to(self.root.resolve()))
+            if key not in keep and time.time() - path.stat().st_mtime > _SUPERSEDED_S:
+                shutil.rmtree(path)
+                removed.append(key)
+        return removed
+
+    def run_folder(self, run_id: str) -> Path:
+        """Folder of a run, made when missing."""
+        self._check_writable()
+        folder = self.path(layout.run_key(run_id))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise files.write_failed(folder / "notebook.ipynb", error) from error
+        return folder
+
+    def _check_writable(self) -> None:
+        if not self.writable:
+            raise AccessError("archive: opened for reading; writing needs the role of an operator")
+
+
+def _lock(handle: IO[str], wait_s: float) -> None:
+    """Take the writer's lock, waiting for whoever has it; it is freed by the kernel when its holder dies."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                handle.seek(0)
+                raise ConflictError(
+                    f"archive: another process ({handle.read().strip() or 'unknown'}) has been writing for"
+                    f" {wait_s:.0f} s; wait for it or stop it"
+                ) from None
+            time.sleep(_POLL_S)
+        else:
+            break
+    handle.seek(0)
+    handle.truncate()
+    handle.write(f"pid {os.getpid()}\n")
+    handle.flush()

@@ -1,0 +1,198 @@
+"""The whole way of files into the data center, in one call that may be repeated and may be killed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stixlab.archive import Archive
+from stixlab.errors import FormatError, SchemaError
+from stixlab.idb import Definitions
+from stixlab.ingest.assemble import Assembler
+from stixlab.ingest.receive import DayKey, Received, find_files, receive_fits, receive_telemetry
+from stixlab.ingest.report import FileResult, IngestReport
+from stixlab.model import RawFile
+from stixlab.timing.scet import ClockTable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Ingestor"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+Trigger = Callable[[list[DayKey]], list[dict[str, Any]]]
+"""Called with the days whose products were made or looked at; returns the runs they led to."""
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class Ingestor:
+    """Takes files into archive and catalogue.
+
+    Parameters
+    ----------
+    catalog
+        Stores of records, writable.
+    archive
+        Opened for writing.
+    definitions, clock
+        Packet definitions and clock table in force.
+    trigger
+        What to do when products changed; nothing if None.
+    """
+
+    catalog: Any
+    archive: Archive
+    definitions: Definitions
+    clock: ClockTable
+    trigger: Trigger | None = None
+    progress: Progress = field(default=_silent)
+
+    def ingest(self, paths: Iterable[Path]) -> IngestReport:
+        """Telemetry files, or folders of them, to packets, products, catalogue and pipelines.
+
+        A file that cannot be used is reported and the rest goes on. The same files again change nothing.
+
+        Raises
+        ------
+        CatalogError
+            If the database goes away; what was stored stays, and the same call goes on from there.
+        ArchiveError
+            If the archive cannot be written; nothing is half-written.
+        """
+        receive = partial(
+            receive_telemetry, archive=self.archive, definitions=self.definitions, clock=self.clock
+        )
+        return self._take(paths, receive)
+
+    def import_files(self, paths: Iterable[Path]) -> IngestReport:
+        """FITS products made by others to datasets, catalogue and pipelines.
+
+        Raises
+        ------
+        CatalogError, ArchiveError
+            As `ingest`.
+        """
+        return self._take(paths, partial(receive_fits, archive=self.archive, clock=self.clock))
+
+    def _take(self, paths: Iterable[Path], receive: Callable[[bytes, Path], Received]) -> IngestReport:
+        began = time.monotonic()
+        report = IngestReport()
+        found = list(find_files(paths))
+        if not found:
+            report.problems.append("no files found: name a file, or a folder that holds some")
+        days: dict[DayKey, tuple[list[xr.Dataset], str]] = {}
+        waiting: dict[str, RawFile] = {}
+        with self.archive.writing():
+            for number, path in enumerate(found):
+                self.progress("reading", number, len(found))
+                self._take_file(path, receive, report, days, waiting)
+            self.progress("reading", len(found), len(found))
+            self._make_products(days, report)
+            for raw_file in waiting.values():
+                self.catalog.raw_files.save(dataclasses.replace(raw_file, processed=True))
+        if self.trigger is not None:
+            report.runs = self.trigger(sorted({*days, *self._days_of_repeated(report)}))
+        report.seconds = time.monotonic() - began
+        log.info("ingested", extra={"n_files": len(found), "seconds": report.seconds})
+        return report
+
+    def _take_file(
+        self,
+        path: Path,
+        receive: Callable[[bytes, Path], Received],
+        report: IngestReport,
+        days: dict[DayKey, tuple[list[xr.Dataset], str]],
+        waiting: dict[str, RawFile],
+    ) -> None:
+        """Store one file; what it touches is added to `days`, what it is to `report`."""
+        result = FileResult(str(path), "failed")
+        report.files.append(result)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            result.error = f"{path}: cannot be read: {error.strerror or error}"
+            return
+        result.sha256 = hashlib.sha256(content).hexdigest()
+        result.size_bytes = len(content)
+        known = self.catalog.raw_files.get(result.sha256)
+        if known is not None and known.processed:
+            self._note_name(known, path)
+            _describe(result, known, "repeated")
+            return
+        try:
+            received = receive(content, path)
+        except (FormatError, SchemaError) as error:
+            result.error = str(error)
+            return
+        raw_file = received.raw_file
+        if known is not None:
+            names = tuple(sorted({*known.names, *raw_file.names}))
+            raw_file = dataclasses.replace(raw_file, names=names, received=known.received)
+        self.catalog.raw_files.save(raw_file)
+        waiting[raw_file.sha256] = raw_file
+        for key, parts in received.days.items():
+            days[key] = (parts, raw_file.sha256)
+        _describe(result, raw_file, "new")
+
+    def _note_name(self, known: RawFile, path: Path) -> None:
+        if path.name not in known.names:
+            self.catalog.raw_files.save(
+                dataclasses.replace(known, names=tuple(sorted({*known.names, path.name})))
+            )
+
+    def _make_products(self, days: dict[DayKey, tuple[list[xr.Dataset], str]], report: IngestReport) -> None:
+        assembler = Assembler(self.catalog, self.archive, self.definitions, self.clock)
+        for number, (key, (parts, source)) in enumerate(sorted(days.items(), key=lambda item: item[0])):
+            self.progress("making products", number, len(days))
+            changed, unchanged = assembler.make(key, parts, source)
+            report.unchanged += unchanged
+            report.products += [
+                {
+                    "type": "product",
+                    "product_id": p.product_id,
+                    "version": p.version,
+                    "start": p.start.isoformat(),
+                    "end": p.end.isoformat(),
+                    "n_times": p.n_times,
+                    "fits": p.fits,
+                }
+                for p in changed
+            ]
+        self.progress("making products", len(days), len(days))
+
+    def _days_of_repeated(self, report: IngestReport) -> set[DayKey]:
+        """Days of products made from files that were there already: their pipelines may have been cut short."""
+        repeated = {f.sha256 for f in report.files if f.status == "repeated"}
+        found: set[DayKey] = set()
+        for sha256 in repeated:
+            raw_file = self.catalog.raw_files.get(sha256)
+            if raw_file is None or raw_file.start is None:
+                continue
+            for product in self.catalog.products.find(start=raw_file.start, end=raw_file.end):
+                if sha256 in product.sources:
+                    found.add((product.type, product.origin, product.product_id.split("_")[2]))
+        return {(t, o, f"{d[:4]}-{d[4:6]}-{d[6:8]}") for t, o, d in found}
+
+
+def _describe(result: FileResult, raw_file: RawFile, status: str) -> None:
+    result.status = status
+    result.kind = raw_file.kind
+    result.origin = raw_file.origin
+    result.packets = dict(raw_file.packets)
+    result.structures = dict(raw_file.structures)
+    result.undecoded = dict(raw_file.report.get("undecoded", {}))
+    result.findings = list(raw_file.report.get("findings", []))

@@ -1,0 +1,238 @@
+"""From a file to stored packets: what is done once for each content."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stixlab.archive import Archive
+from stixlab.datasets.registry import BUILDERS
+from stixlab.errors import FormatError
+from stixlab.idb import Definitions
+from stixlab.model import RawFile
+from stixlab.telemetry.decode import Columns, decode
+from stixlab.telemetry.frames import PacketBlock, Status
+from stixlab.telemetry.report import DecodeReport
+from stixlab.telemetry.sources import Kind, read_packets, recognise
+from stixlab.timing.scet import ClockTable
+from stixlab.vocabulary import FLIGHT, SIMULATED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "DayKey",
+    "Received",
+    "decode_structures",
+    "find_files",
+    "level1_by_day",
+    "receive_fits",
+    "receive_telemetry",
+    "utc_datetime",
+]
+
+_UNFINISHED = (".part", ".tmp", ".filepart")
+
+DayKey = tuple[str, str, str]
+"""Product type, origin, UTC day (``YYYY-MM-DD``)."""
+
+
+@dataclass
+class Received:
+    """A stored file, and the datasets that it alone gives, by product type, origin and day."""
+
+    raw_file: RawFile
+    days: dict[DayKey, list[xr.Dataset]] = field(default_factory=dict)
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files named, and files below folders named; hidden and unfinished ones within folders are left out.
+
+    Raises
+    ------
+    FormatError
+        If a path does not exist.
+    """
+    for path in paths:
+        if path.is_dir():
+            for each in sorted(path.rglob("*")):
+                hidden = any(part.startswith(".") for part in each.relative_to(path).parts)
+                if each.is_file() and not hidden and not each.name.endswith(_UNFINISHED):
+                    yield each
+        else:
+            yield path
+
+
+def utc_datetime(time: np.datetime64) -> datetime:
+    """A numpy time as a datetime with its zone, to the microsecond."""
+    return datetime.fromtimestamp(int(time.astype("datetime64[us]").astype(np.int64)) / 1e6, tz=UTC)
+
+
+def receive_telemetry(
+    content: bytes, path: Path, *, archive: Archive, definitions: Definitions, clock: ClockTable
+) -> Received:
+    """Store a telemetry file and its packets; nothing is stored of a file that is no telemetry.
+
+    Raises
+    ------
+    FormatError
+        If the content is of no kind that is known.
+    ArchiveError
+        If it cannot be stored.
+    """
+    kind = recognise(content, path.name)
+    block, report = read_packets(content, path.name, definitions)
+    block, decoded = _decode_all(block, report, definitions)
+    sha256, _ = archive.store_raw(content)
+    archive.store_block(sha256, block)
+    days = level1_by_day(decoded, clock, definitions)
+    raw_file = RawFile(
+        sha256=sha256,
+        names=(path.name,),
+        kind=str(kind),
+        size_bytes=len(content),
+        origin=SIMULATED if len(block) and bool(block.simulated().all()) else FLIGHT,
+        received=datetime.now(UTC).replace(microsecond=0),
+        packets=_count_statuses(block),
+        structures=_count_structures(block),
+        types=tuple(sorted({key[0] for key in days})),
+        report=report.as_document(),
+        **_coverage(block, clock, days),
+    )
+    return Received(raw_file, days)
+
+
+def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTable) -> Received:
+    """Store a FITS file made by others.
+
+    Raises
+    ------
+    FormatError
+        If it is not a FITS file, or of a product or dialect that is not read.
+    ArchiveError
+        If it cannot be stored.
+    """
+    from stixlab.products.formats.fits_dialects import read_fits
+    from stixlab.products.level1 import split_days
+
+    kind = recognise(content, path.name)
+    if kind is not Kind.FITS:
+        raise FormatError(f"{path.name}: expected a FITS product, found {kind}; use `stixlab ingest` for it")
+    ds = read_fits(path, clock)
+    sha256, _ = archive.store_raw(content)
+    product, origin = ds.attrs["product"], ds.attrs["origin"]
+    days: dict[DayKey, list[xr.Dataset]] = {
+        (product, origin, str(day)): [part] for day, part in split_days(ds)
+    }
+    bounds = ds["time_bounds"].to_numpy()
+    raw_file = RawFile(
+        sha256=sha256,
+        names=(path.name,),
+        kind=str(kind),
+        size_bytes=len(content),
+        origin=origin,
+        received=datetime.now(UTC).replace(microsecond=0),
+        start=utc_datetime(bounds.min()),
+        end=utc_datetime(bounds.max()),
+        types=(product,),
+        report={"dialect": ds.attrs.get("dialect", ""), "level": ds.attrs.get("source_level", "")},
+    )
+    return Received(raw_file, days)
+
+
+def level1_by_day(
+    decoded: Mapping[tuple[int, int, int], Columns], clock: ClockTable, definitions: Definitions
+) -> dict[DayKey, list[xr.Dataset]]:
+    """Level 1 datasets of decoded packets by product type, origin and UTC day.
+
+    Packets whose on-board time is not synchronised make no product: their UTC is not known.
+    A day has several datasets when the energies changed within it.
+    """
+    from stixlab.products.level1 import make_level1, split_days
+
+    days: dict[DayKey, list[xr.Dataset]] = {}
+    for structure, columns in decoded.items():
+        product = BUILDERS[structure].product
+        simulated = columns.block.simulated()
+        for origin, chosen in ((FLIGHT, ~simulated), (SIMULATED, simulated)):
+            usable = chosen & columns.block.synchronised
+            if not usable.any():
+                continue
+            part = columns if usable.all() else columns.select(usable)
+            for ds in make_level1(part, clock, definitions, origin=origin):
+                for day, piece in split_days(ds):
+                    days.setdefault((product, origin, str(day)), []).append(piece)
+    return days
+
+
+def decode_structures(
+    block: PacketBlock, definitions: Definitions, structures: Iterable[tuple[int, int, int]]
+) -> dict[tuple[int, int, int], Columns]:
+    """Decoded columns of some structures; packets that are not ok are left out."""
+    decoded = {}
+    for service, subtype, ssid in structures:
+        chosen = (
+            (block.service == service)
+            & (block.subtype == subtype)
+            & (block.ssid == ssid)
+            & (block.status == Status.OK)
+        )
+        if chosen.any():
+            part = block.select(chosen)
+            decoded[service, subtype, ssid] = decode(part, int(part.spid[0]), definitions)[0]
+    return decoded
+
+
+def _decode_all(
+    block: PacketBlock, report: DecodeReport, definitions: Definitions
+) -> tuple[PacketBlock, dict[tuple[int, int, int], Columns]]:
+    """Decode every structure that has a builder; what the decoder found wrong goes into block and report."""
+    decoded = {}
+    status = block.status.copy()
+    for structure in BUILDERS:
+        service, subtype, ssid = structure
+        index = np.flatnonzero(
+            (block.service == service)
+            & (block.subtype == subtype)
+            & (block.ssid == ssid)
+            & (block.status == Status.OK)
+        )
+        if index.size:
+            part = block.select(index)
+            decoded[structure], found = decode(part, int(part.spid[0]), definitions)
+            status[index] = found
+            report.add_statuses(found, block.source_offset[index])
+    return dataclasses.replace(block, status=status), decoded
+
+
+def _count_statuses(block: PacketBlock) -> dict[str, int]:
+    names, numbers = np.unique(block.status, return_counts=True)
+    return {Status(int(s)).name.lower(): int(n) for s, n in zip(names, numbers, strict=True)}
+
+
+def _count_structures(block: PacketBlock) -> dict[str, int]:
+    rows = zip(block.service.tolist(), block.subtype.tolist(), block.ssid.tolist(), strict=True)
+    return {f"{a},{b}" + (f",{c}" if c >= 0 else ""): n for (a, b, c), n in sorted(Counter(rows).items())}
+
+
+def _coverage(
+    block: PacketBlock, clock: ClockTable, days: Mapping[DayKey, list[xr.Dataset]]
+) -> dict[str, datetime]:
+    """Earliest and latest time of packet headers and data; nothing if no packet is synchronised."""
+    times = [d["time_bounds"].to_numpy() for parts in days.values() for d in parts]
+    chosen = block.synchronised & (block.status <= Status.UNDECODED)
+    if chosen.any():
+        times.append(clock.to_utc(block.scet_coarse[chosen], block.scet_fine[chosen]))
+    if not times:
+        return {}
+    return {
+        "start": utc_datetime(min(t.min() for t in times)),
+        "end": utc_datetime(max(t.max() for t in times)),
+    }

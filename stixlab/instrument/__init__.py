@@ -1,0 +1,1 @@
+"""Facts about the instrument: detectors, trigger groups, energy channels. Numbers only, no data of a day."""

@@ -1,0 +1,1 @@
+"""Figures of datasets and records: no reading, no state."""
