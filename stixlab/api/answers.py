@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,6 +22,7 @@ from stixlab.errors import (
     StixlabError,
     TimeError,
 )
+from stixlab.model import Product
 
 __all__ = ["install_errors"]
 
@@ -53,12 +53,15 @@ def install_errors(app: FastAPI) -> None:
         # Messages of the database and the disk name addresses and paths: those are for the log.
         message = _AWAY if status == 503 else error.message
         nearest = error.details.get("nearest")
-        details = {"nearest": _plain(nearest)} if status == 404 and nearest is not None else {}
+        details = {"nearest": nearest.product_id} if isinstance(nearest, Product) else {}
         return _answer(request, status, type(error).__name__, message, **details)
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        parts = [f"{each['loc'][-1]}: {each['msg']}; found {str(each.get('input'))[:60]!r}" for each in error.errors()]
+        parts = [
+            f"{each['loc'][-1]}: {each['msg']}; found {str(each.get('input'))[:60]!r}"
+            for each in error.errors()
+        ]
         return _answer(request, 400, "ParameterError", "; ".join(parts))
 
     async def http(request: Request, error: Exception) -> Response:
@@ -70,7 +73,9 @@ def install_errors(app: FastAPI) -> None:
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})
-        return _answer(request, 500, "Error", "This is an error of the service, not of the request; it was logged.")
+        return _answer(
+            request, 500, "Error", "This is an error of the service, not of the request; it was logged."
+        )
 
     app.add_exception_handler(StixlabError, known)
     app.add_exception_handler(RequestValidationError, validation)
@@ -84,9 +89,3 @@ def _answer(request: Request, status: int, kind: str, message: str, **details: A
         page = render("error.html.j2", title=_TITLES.get(status, "Something went wrong"), message=message)
         return HTMLResponse(page, status, headers)
     return JSONResponse({"error": {"kind": kind, "message": message, **details}}, status, headers)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -75,6 +75,12 @@ def serve(lab: Lab | Callable[[], Lab], settings: Settings, *, host: str, port: 
 
     log.info("http service starts", extra={"host": host, "port": port})
     uvicorn.run(
-        create_app(lab, settings), host=host, port=port, log_level="warning", server_header=False,
-        proxy_headers=True, forwarded_allow_ips="127.0.0.1", timeout_graceful_shutdown=3,
+        create_app(lab, settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips="127.0.0.1",
+        timeout_graceful_shutdown=3,
     )

@@ -26,7 +26,11 @@ def top() -> Response:
     return RedirectResponse("/data/fits/")
 
 
-@router.get("/data/fits{path:path}", summary="A folder of the archive as links, or a file", response_class=HTMLResponse)
+@router.get(
+    "/data/fits{path:path}",
+    summary="A folder of the archive as links, or a file",
+    response_class=HTMLResponse,
+)
 def fits(source: TheSource, path: str) -> Response:
     """Folders end in a slash; what is not finished or not ours is not there."""
     root = (source.lab.archive.root / "fits").resolve()
@@ -39,7 +43,9 @@ def fits(source: TheSource, path: str) -> Response:
         if not path.endswith("/"):
             return RedirectResponse(f"/data/fits{path}/")
         return HTMLResponse(_index(root, wanted), headers={"Cache-Control": "no-cache"})
-    raise NotInCatalogError(f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}")
+    raise NotInCatalogError(
+        f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}"
+    )
 
 
 def _within(root: Path, path: str) -> Path:
@@ -54,7 +60,9 @@ def _within(root: Path, path: str) -> Path:
     hidden = any(part.startswith(".") or "\0" in part or "\\" in part for part in parts)
     wanted = root.joinpath(*parts) if not hidden else root
     if hidden or (path and not path.startswith("/")) or not wanted.resolve().is_relative_to(root):
-        raise NotInCatalogError(f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}")
+        raise NotInCatalogError(
+            f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}"
+        )
     return wanted
 
 
@@ -64,10 +72,12 @@ def _index(root: Path, folder: Path) -> str:
         if each.name.startswith("."):
             continue
         state = each.stat()
-        entries.append({
-            "name": each.name + ("/" if each.is_dir() else ""),
-            "size": "" if each.is_dir() else f"{state.st_size:,}",
-            "changed": f"{datetime.fromtimestamp(state.st_mtime, UTC):%Y-%m-%d %H:%M}",
-        })
+        entries.append(
+            {
+                "name": each.name + ("/" if each.is_dir() else ""),
+                "size": "" if each.is_dir() else f"{state.st_size:,}",
+                "changed": f"{datetime.fromtimestamp(state.st_mtime, UTC):%Y-%m-%d %H:%M}",
+            }
+        )
     here = folder.relative_to(root).as_posix()
     return render("index.html.j2", here="" if here == "." else here + "/", entries=entries)

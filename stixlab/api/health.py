@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from stixlab import __version__
 from stixlab.api.source import Source, TheSource
 from stixlab.errors import StixlabError
+from stixlab.model import Product
 from stixlab.vocabulary import PRODUCT_TYPES
 
 __all__ = ["latest_data", "router"]
@@ -25,7 +26,9 @@ router = APIRouter()
 _KEPT_S = 2.0
 
 
-@router.get("/health", tags=["health"], summary="State of the parts, answer time of the database, age of the data")
+@router.get(
+    "/health", tags=["health"], summary="State of the parts, answer time of the database, age of the data"
+)
 def health(source: TheSource) -> JSONResponse:
     """Status 200 when visitors can be served, 503 when they cannot."""
     report = source.kept("health", lambda: _report(source), for_s=_KEPT_S)
@@ -40,7 +43,10 @@ def _report(source: Source) -> dict[str, Any]:
         data = latest_data(source)
         parts["database"] = {"ok": True, "answer_ms": round(1e3 * (time.perf_counter() - begin), 1)}
         root = source.lab.archive.root
-        parts["archive"] = {"ok": root.is_dir(), "free_gb": round(psutil.disk_usage(str(_existing(root))).free / 1e9, 1)}
+        parts["archive"] = {
+            "ok": root.is_dir(),
+            "free_gb": round(psutil.disk_usage(str(_existing(root))).free / 1e9, 1),
+        }
     except StixlabError as error:
         log.warning("health: a part is away", extra={"error": error.message})
     parts |= _services(source)
@@ -56,22 +62,16 @@ def _report(source: Source) -> dict[str, Any]:
 
 
 def latest_data(source: Source) -> dict[str, dict[str, Any]]:
-    """For each product type that has data: latest time, its age in seconds, origin, number of products."""
+    """For each product type that has data: end of the latest, its age in seconds, its origin."""
     now = datetime.now(UTC)
     found: dict[str, dict[str, Any]] = {}
-    for product in source.lab.products(level="L1"):
-        entry = found.setdefault(product.type, {"latest": product.end, "origin": product.origin, "products": 0})
-        entry["products"] += 1
-        if product.end >= entry["latest"]:
-            entry |= {"latest": product.end, "origin": product.origin}
-    return {
-        name: found[name] | {
-            "latest": f"{found[name]['latest'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "age_s": round((now - found[name]["latest"].astimezone(UTC)).total_seconds()),
-        }
-        for name in PRODUCT_TYPES
-        if name in found
-    }
+    for name in PRODUCT_TYPES:
+        latest: Product | None = source.lab.catalog.products.latest(type=name)
+        if latest is not None:
+            end = latest.end.astimezone(UTC)
+            age_s = round((now - end).total_seconds())
+            found[name] = {"latest": f"{end:%Y-%m-%dT%H:%M:%SZ}", "age_s": age_s, "origin": latest.origin}
+    return found
 
 
 def _existing(path: Any) -> Any:
@@ -84,7 +84,10 @@ def _services(source: Source) -> dict[str, dict[str, Any]]:
     for path in sorted((source.settings.home / "run" / "services").glob("*.json")):
         try:
             entry = json.loads(path.read_text())
-            alive = psutil.pid_exists(entry["pid"]) and psutil.Process(entry["pid"]).status() != psutil.STATUS_ZOMBIE
+            alive = (
+                psutil.pid_exists(entry["pid"])
+                and psutil.Process(entry["pid"]).status() != psutil.STATUS_ZOMBIE
+            )
             found[path.stem] = {"ok": alive, "since": entry["started"], "restarts": entry["restarts"]}
         except (OSError, ValueError, KeyError, psutil.Error):
             found[path.stem] = {"ok": False}

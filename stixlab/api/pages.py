@@ -10,9 +10,11 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from stixlab.api.health import latest_data
+from stixlab.api.sketch import latest_curve
 from stixlab.api.source import Source, TheSource
 from stixlab.api.templates import render
 from stixlab.errors import StixlabError
+from stixlab.model import Product
 from stixlab.vocabulary import PRODUCT_TYPES, SIMULATED
 
 __all__ = ["router"]
@@ -30,8 +32,10 @@ def front(source: TheSource) -> Response:
         facts = source.kept("front", lambda: _facts(source), for_s=_KEPT_S)
     except StixlabError as error:
         log.error("front page without data", extra={"error": error.message})  # noqa: TRY400
-        facts = {"rows": [], "simulated": False, "away": True, "recent": []}
-        return HTMLResponse(render("front.html.j2", **facts), 503, {"Retry-After": "30", "Cache-Control": "no-store"})
+        facts = {"rows": [], "simulated": False, "away": True, "recent": [], "curve": None}
+        return HTMLResponse(
+            render("front.html.j2", **facts), 503, {"Retry-After": "30", "Cache-Control": "no-store"}
+        )
     return HTMLResponse(render("front.html.j2", **facts), headers={"Cache-Control": "max-age=20"})
 
 
@@ -50,28 +54,30 @@ def icon() -> Response:
 def _facts(source: Source) -> dict[str, Any]:
     rows = []
     for name, entry in latest_data(source).items():
-        rows.append({
-            "type": name,
-            "title": PRODUCT_TYPES[name].title,
-            "latest": entry["latest"],
-            "age": _age(entry["age_s"]),
-            "simulated": entry["origin"] == SIMULATED,
-            "products": entry["products"],
-        })
+        rows.append(
+            {
+                "type": name,
+                "title": PRODUCT_TYPES[name].title,
+                "latest": entry["latest"],
+                "age": _age(entry["age_s"]),
+                "simulated": entry["origin"] == SIMULATED,
+            }
+        )
     return {
         "rows": rows,
         "simulated": bool(rows) and all(row["simulated"] for row in rows),
         "away": False,
+        "curve": latest_curve(source),
         "recent": _recent_flares(source),
     }
 
 
 def _recent_flares(source: Source) -> list[dict[str, Any]]:
     """The latest flares within a month of the latest light curve."""
-    products = source.lab.products(type="ql-lightcurve", level="L1")
-    last = max((product.end for product in products), default=None)
-    if last is None:
+    latest: Product | None = source.lab.catalog.products.latest(type="ql-lightcurve")
+    if latest is None:
         return []
+    last = latest.end
     found = source.lab.catalog.flares.find(start=last - timedelta(days=31), end=last)
     recent = sorted(found, key=lambda flare: flare.peak)[-6:][::-1]
     margin = timedelta(minutes=20)

@@ -17,7 +17,20 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["products"])
 
-_PUBLIC = ("product_id", "type", "level", "origin", "start", "end", "version", "content_sha256", "n_times", "fits_sha256", "fits_bytes", "created")
+_PUBLIC = (
+    "product_id",
+    "type",
+    "level",
+    "origin",
+    "start",
+    "end",
+    "version",
+    "content_sha256",
+    "n_times",
+    "fits_sha256",
+    "fits_bytes",
+    "created",
+)
 MOST = 5000
 """Most products of one answer."""
 
@@ -25,7 +38,8 @@ MOST = 5000
 @router.get("/products", summary="Products by type, level, origin and time")
 def products(
     source: TheSource,
-    type: Annotated[str | None, Query(description="Archive name, such as ql-lightcurve")] = None,  # noqa: A002
+    *,
+    type: Annotated[str | None, Query(description="Archive name, such as ql-lightcurve")] = None,
     level: Annotated[str | None, Query(pattern="^L[0123](A)?$")] = None,
     start: Annotated[str | None, Query(description="UTC; products that end before it are left out")] = None,
     end: Annotated[str, Query(description="UTC; empty: one day after the start")] = "",
@@ -43,4 +57,6 @@ def products(
 
 def _public(product: Product) -> dict[str, Any]:
     document = asdict(product)
-    return {name: document[name] for name in _PUBLIC} | {"url": f"/data/{product.fits}" if product.fits else None}
+    return {name: document[name] for name in _PUBLIC} | {
+        "url": f"/data/{product.fits}" if product.fits else None
+    }

@@ -46,14 +46,15 @@ def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
             print_json(record)
         else:
             click.echo(_one_line(record))
-            if physical:
-                click.echo(json.dumps(record.get("physical", {}), default=str))
-    for finding in report.as_document().get("findings", []):
-        say(f"{file.name}: {finding}")
+            for kind in ("decompressed", "engineering") if physical else ():
+                for name, value in record.get(kind, {}).items():
+                    click.echo(f"    {name}: {json.dumps(value)}")
+    for reason, remark in report.as_document()["remarks"].items():
+        say(f"{file.name}: {remark['count']} x {reason}, first at byte {remark['first_offsets'][0]}")
 
 
 def _one_line(record: dict[str, Any]) -> str:
-    ssid = f",{record['ssid']}" if record["ssid"] is not None else ""
+    ssid = f",{record['ssid']}" if record["ssid"] >= 0 else ""
     kind = f"({record['service']},{record['subtype']}{ssid})"
     return (
         f"{record['utc'] or '-':<27} {kind:<13} apid {record['apid']:<5} seq {record['sequence_count']:<6}"
@@ -138,7 +139,7 @@ def simulate_command(
     from stixlab.ephemeris.clock import load_clock
     from stixlab.idb import load_definitions
     from stixlab.simulation import simulate
-    from stixlab.timing.scet import parse_utc
+    from stixlab.timing import parse_utc
 
     settings = read_settings()
     low, high = parse_utc(start), parse_utc(end)

@@ -52,7 +52,7 @@ def flares_command(
 ) -> None:
     """List flares, earliest first."""
     from stixlab import factory
-    from stixlab.timing.scet import parse_utc
+    from stixlab.timing import parse_utc
 
     for time in (start, end):
         if time is not None:
@@ -95,26 +95,26 @@ def fetch_command(products: tuple[str, ...], *, out: Path, as_json: bool) -> Non
 @json_option
 def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
     """Convert TIMES: on-board time (``coarse:fine`` or seconds) to UTC, UTC to on-board time."""
-    import numpy as np
-
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.timing.scet import is_scet, parse_scet, parse_utc
+    from stixlab.errors import TimeError
+    from stixlab.timing import format_scet, format_utc, parse_time, parse_utc
 
     clock = load_clock(read_settings().spice)
     rows = []
     for text in times:
-        if is_scet(text):
-            coarse, fine = parse_scet(text)
-            utc = clock.to_utc(np.array([coarse]), np.array([fine]))[0]
-        else:
-            utc = parse_utc(text)
-            low, high = clock.to_scet(np.array([utc]))
-            coarse, fine = int(low[0]), int(high[0])
+        utc = parse_time(text, clock)
+        try:
+            parse_utc(text)
+            given = "utc"
+        except TimeError:
+            given = "scet"
+        coarse, fine = clock.to_scet(utc)
         rows.append(
             {
                 "input": text,
-                "scet": f"{coarse}:{fine}",
-                "utc": np.datetime_as_string(utc, "us") + "Z",
+                "given": given,
+                "scet": format_scet(int(coarse), int(fine)),
+                "utc": format_utc(utc),
                 "clock": clock.source,
                 "accuracy_s": clock.accuracy_s,
             }
@@ -123,5 +123,5 @@ def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
         print_rows(rows, (), as_json=True)
         return
     for row in rows:
-        click.echo(row["scet"] if not is_scet(row["input"]) else row["utc"])
+        click.echo(row["scet"] if row["given"] == "utc" else row["utc"])
     say(f"clock: {clock.source}, accurate to {clock.accuracy_s:g} s")

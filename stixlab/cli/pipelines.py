@@ -19,17 +19,22 @@ __all__ = ["pipelines_command", "run_command", "runs_command"]
 def pipelines_command(*, as_json: bool) -> None:
     """List the pipelines, what they need and make, and their parameters."""
     from stixlab.pipeline.discovery import find_pipelines
+    from stixlab.pipeline.spec import json_schema
 
     found = find_pipelines(project_folder("pipelines"))
     if as_json:
-        for spec in found.values():
-            print_json(spec.as_document())
+        for spec in found.good.values():
+            print_json(json_schema(spec))
+        for error in found.wrong.values():
+            say(f"stixlab: {error}")
         return
-    for spec in found.values():
+    for spec in found.good.values():
         click.echo(f"{spec.name}: {spec.title}")
         click.echo(f"  {spec.summary}")
         for parameter in spec.parameters:
             click.echo(f"  -p {parameter.name}={parameter.default!r}  ({parameter.type}) {parameter.help}")
+    for error in found.wrong.values():
+        say(f"stixlab: {error}")
 
 
 def _parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -51,8 +56,11 @@ def _parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
 def run_command(name: str, pairs: tuple[str, ...], *, as_json: bool) -> None:
     """Run pipeline NAME and wait for it."""
     from stixlab import factory
+    from stixlab.pipeline.discovery import get_pipeline
+    from stixlab.pipeline.parameters import parameters_from_text
 
-    given = _parse_parameters(pairs)
+    spec = get_pipeline(project_folder("pipelines"), name)
+    given = parameters_from_text(spec, _parse_parameters(pairs))
     with factory.open_lab(read_settings(access="operator")) as lab:
         run = lab.run(name, **given)
     if as_json:

@@ -17,7 +17,7 @@ from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError, Sche
 from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run
 from stixlab.settings import Settings
-from stixlab.timing.scet import ClockTable, parse_utc
+from stixlab.timing import ClockTable, format_scet, parse_scet, parse_utc
 from stixlab.vocabulary import FLIGHT, ORIGINS, SIMULATED, product_type
 
 if TYPE_CHECKING:
@@ -193,15 +193,13 @@ class Lab:
 
     def to_utc(self, scet: str | float) -> np.datetime64:
         """UTC of an on-board time, given as ``coarse:fine`` or in seconds."""
-        from stixlab.timing.scet import parse_scet
-
         coarse, fine = parse_scet(str(scet))
-        return np.datetime64(self.clock.to_utc(np.array([coarse]), np.array([fine]))[0])
+        return np.datetime64(int(self.clock.to_utc(coarse, fine).astype(np.int64)), "ns")
 
     def to_scet(self, utc: Time) -> str:
         """On-board time of a UTC, as ``coarse:fine``."""
-        coarse, fine = self.clock.to_scet(np.array([_numpy_time(utc)]))
-        return f"{int(coarse[0])}:{int(fine[0])}"
+        coarse, fine = self.clock.to_scet(_numpy_time(utc))
+        return format_scet(int(coarse), int(fine))
 
     def run(self, pipeline: str, **parameters: Any) -> Run:
         """Run a pipeline and wait for it.

@@ -19,6 +19,7 @@ import numpy as np
 from stixlab.dashboards.pages import AppPage, render
 from stixlab.dashboards.request import is_public_app, query_string
 from stixlab.errors import CatalogError, NotInCatalogError, ParameterError, StixlabError, TimeError
+from stixlab.model import Product
 from stixlab.timing.intervals import Interval, as_text, read_interval
 from stixlab.vocabulary import ORIGINS, SIMULATED, product_type
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bokeh.models import LayoutDOM
 
     from stixlab.client.lab import Lab
-    from stixlab.model import Flare, Product
+    from stixlab.model import Flare
 
 __all__ = ["LONGEST_DAYS", "PRODUCT", "View", "ViewState"]
 
@@ -35,6 +36,7 @@ PRODUCT = "ql-lightcurve"
 LONGEST_DAYS = 31.0
 """Longest interval one page shows."""
 _EXAMPLE = "?start=2021-06-06&end=2021-06-07"
+_WARM: list[str] = []
 _MARGIN = np.timedelta64(20, "m")
 """What is shown on both sides of a flare that is opened from the table."""
 
@@ -111,14 +113,10 @@ class View:
 
     @staticmethod
     def warm_up(lab: Lab) -> None:
-        """Do before a visitor comes what does not depend on the visit: imports, the first query."""
-        import bokeh.embed
-        import bokeh.models  # noqa: F401
-        import xarray  # noqa: F401
-
-        import stixlab.plots.lightcurve  # noqa: F401
-
-        View(lab, "").page()
+        """Do before a visitor comes what does not depend on the visit: imports, a first page; once a process."""
+        if not _WARM:
+            View(lab, "").page()
+            _WARM.append("done")
 
     def show(self) -> AppPage:
         """The page, as a notebook shows it."""
@@ -151,9 +149,7 @@ class View:
             return asked
         if self.latest is None:
             raise NotInCatalogError("light curves: the archive holds none yet; ingest telemetry first")
-        day = np.datetime64(self.latest.start.astimezone(UTC).replace(tzinfo=None), "D")
-        interval = Interval(day.astype("datetime64[ns]"), (day + 1).astype("datetime64[ns]"))
-        return replace(asked, interval=interval)
+        return replace(asked, interval=day_of(self.latest.start))
 
     @cached_property
     def interval(self) -> Interval:
@@ -165,8 +161,8 @@ class View:
     def latest(self) -> Product | None:
         """The product with the latest data; none if there is none."""
         origin = ViewState.from_query(self.query).origin
-        products = self._lab.products(type=PRODUCT, level="L1", origin=origin)
-        return max(products, key=lambda p: p.end, default=None)
+        latest: Product | None = self._lab.catalog.products.latest(type=PRODUCT, origin=origin)
+        return latest
 
     @cached_property
     def dataset(self) -> xr.Dataset:
@@ -175,17 +171,16 @@ class View:
 
     @cached_property
     def flares(self) -> list[Flare]:
-        """The flares whose peak is shown, in order of time."""
+        """The flares whose peak is shown, of the same origin as the data, in order of time."""
         start, end = (as_datetime(t) for t in (self.interval.start, self.interval.end))
-        found = self._lab.catalog.flares.find(start=start, end=end, origin=self.state.origin)
+        origin = self.dataset.attrs.get("origin") or self.state.origin
+        found = self._lab.catalog.flares.find(start=start, end=end, origin=origin)
         return sorted(found, key=lambda flare: flare.peak)
 
     @cached_property
     def simulated(self) -> bool:
         """Whether anything that is shown was simulated."""
-        return self.dataset.attrs.get("origin") == SIMULATED or any(
-            f.origin == SIMULATED for f in self.flares
-        )
+        return self.dataset.attrs.get("origin") == SIMULATED
 
     def figure(self) -> LayoutDOM:
         """The plot, its range of times named ``stix-time`` for the page's script."""
@@ -198,7 +193,7 @@ class View:
         plot = next(iter(figure.select({"type": Plot})), None)
         if plot is not None:
             plot.x_range.name = "stix-time"
-        return figure  # type: ignore[no-any-return]
+        return figure
 
     def snippet(self) -> str:
         """Python that gives the data shown."""
@@ -270,19 +265,27 @@ class View:
         }
 
     def _problem(self, title: str, error: StixlabError, *, status: int) -> AppPage:
-        nearest = getattr(error, "nearest", None) if "nearest" in error.details else None
-        link = ""
-        if nearest is not None:
-            day = np.datetime64(nearest[0] if isinstance(nearest, tuple) else nearest, "D")
-            link = ViewState(Interval(day.astype("M8[ns]"), (day + 1).astype("M8[ns]"))).query()
+        nearest = error.details.get("nearest")
+        link = ViewState(day_of(nearest.start)).query() if isinstance(nearest, Product) else ""
         html = render(
-            "problem.html.j2", title=title, message=error.message, example=_EXAMPLE, nearest=link, status=status
+            "problem.html.j2",
+            title=title,
+            message=error.message,
+            example=_EXAMPLE,
+            nearest=link,
+            status=status,
         )
         return AppPage(html, status=status)
 
     @staticmethod
     def _iso(time: datetime) -> str:
         return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def day_of(time: datetime) -> Interval:
+    """The UTC day of a time."""
+    day = np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "D")
+    return Interval(day.astype("datetime64[ns]"), (day + 1).astype("datetime64[ns]"))
 
 
 def as_datetime(time: np.datetime64) -> datetime:

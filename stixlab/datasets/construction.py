@@ -15,7 +15,15 @@ from stixlab.vocabulary import DatasetSpec, Field, check
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["TIME_FIELDS", "coverage", "field_attrs", "make_dataset", "scet_key", "software_version"]
+__all__ = [
+    "TIME_FIELDS",
+    "coverage",
+    "field_attrs",
+    "make_dataset",
+    "scet_key",
+    "software_version",
+    "step_ticks",
+]
 
 CONVENTIONS = "CF-1.11"
 
@@ -37,7 +45,14 @@ TIME_FIELDS = (
         "start and end of the bin, UTC at the spacecraft",
         coordinate=True,
     ),
-    Field("scet_coarse", ("time",), "uint32", "s", "on-board time of the start of the bin, seconds", coordinate=True),
+    Field(
+        "scet_coarse",
+        ("time",),
+        "uint32",
+        "s",
+        "on-board time of the start of the bin, seconds",
+        coordinate=True,
+    ),
     Field(
         "scet_fine",
         ("time",),
@@ -104,7 +119,11 @@ def make_dataset(
             values = arrays[field.name]
             group = coords if field.coordinate else variables
             # The array is handed over as it is: a wrong number of dims is for the check to say.
-            dims = field.dims if values.ndim == len(field.dims) else tuple(f"dim_{i}" for i in range(values.ndim))
+            dims = (
+                field.dims
+                if values.ndim == len(field.dims)
+                else tuple(f"dim_{i}" for i in range(values.ndim))
+            )
             group[field.name] = xr.Variable(dims, values, field_attrs(field), fastpath=True)
     for name in arrays.keys() - {f.name for f in spec.fields}:
         variables[name] = xr.Variable(tuple(f"{name}_{i}" for i in range(arrays[name].ndim)), arrays[name])
@@ -135,4 +154,19 @@ def coverage(arrays: Mapping[str, NDArray[Any]]) -> dict[str, str]:
 
 def scet_key(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """On-board time of each bin as one integer, in 1/65536 s: the identity of a bin."""
-    return np.asarray(arrays["scet_coarse"], dtype=np.int64) << 16 | np.asarray(arrays["scet_fine"], dtype=np.int64)
+    return np.asarray(arrays["scet_coarse"], dtype=np.int64) << 16 | np.asarray(
+        arrays["scet_fine"], dtype=np.int64
+    )
+
+
+def step_ticks(step: NDArray[Any], tenths: NDArray[Any]) -> NDArray[np.int64]:
+    """On-board time from the start of a run to a bin, in 1/65536 s, rounded once as on board.
+
+    Parameters
+    ----------
+    step : (n,)
+        Number of the bin in its run.
+    tenths : (n,)
+        Length of a bin, 0.1 s.
+    """
+    return np.asarray((step.astype(np.int64) * tenths.astype(np.int64) * 65536 + 5) // 10)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.construction import TIME_FIELDS, make_dataset
+from stixlab.datasets.construction import TIME_FIELDS, make_dataset, step_ticks
 from stixlab.datasets.report import BuildReport
 from stixlab.instrument.energy_channels import band_bounds, band_centres, channel_tables, table_index
 from stixlab.telemetry.decode import Columns
@@ -30,7 +30,14 @@ ENERGY_FIELDS = (
         coordinate=True,
         attrs={"bounds": "energy_bounds"},
     ),
-    Field("energy_bounds", ("energy", "bound"), "float64", "keV", "lower and upper bound of the energy band", coordinate=True),
+    Field(
+        "energy_bounds",
+        ("energy", "bound"),
+        "float64",
+        "keV",
+        "lower and upper bound of the energy band",
+        coordinate=True,
+    ),
 )
 """The energy axis of summed data."""
 
@@ -45,8 +52,22 @@ _SETTING_FIELDS = (
         fits_name="rcr",
     ),
     Field("integration_time", ("time",), "float32", "s", "duration of the bin", source_parameter="NIX00405"),
-    Field("detector_mask", ("time",), "uint32", "1", "detectors summed, lowest bit: detector 1", source_parameter="NIX00407"),
-    Field("pixel_mask", ("time",), "uint16", "1", "pixels summed, lowest bit: pixel 0", source_parameter="NIXD0407"),
+    Field(
+        "detector_mask",
+        ("time",),
+        "uint32",
+        "1",
+        "detectors summed, lowest bit: detector 1",
+        source_parameter="NIX00407",
+    ),
+    Field(
+        "pixel_mask",
+        ("time",),
+        "uint16",
+        "1",
+        "pixels summed, lowest bit: pixel 0",
+        source_parameter="NIXD0407",
+    ),
     Field(
         "energy_edge_mask",
         ("time",),
@@ -79,8 +100,22 @@ LIGHTCURVE_L0 = DatasetSpec(
     (
         *TIME_FIELDS,
         *ENERGY_FIELDS,
-        Field("counts_code", ("time", "energy"), "uint8", "1", "counts, compressed on board", source_parameter="NIX00272"),
-        Field("triggers_code", ("time",), "uint8", "1", "triggers, compressed on board", source_parameter="NIX00274"),
+        Field(
+            "counts_code",
+            ("time", "energy"),
+            "uint8",
+            "1",
+            "counts, compressed on board",
+            source_parameter="NIX00272",
+        ),
+        Field(
+            "triggers_code",
+            ("time",),
+            "uint8",
+            "1",
+            "triggers, compressed on board",
+            source_parameter="NIX00274",
+        ),
         *_SETTING_FIELDS,
     ),
 )
@@ -140,9 +175,6 @@ LIGHTCURVE = DatasetSpec(
 )
 """Level 1 of the light curve."""
 
-_TICKS = 65536
-"""Units of the on-board clock in a second."""
-
 
 def pack_scheme(s: NDArray[Any], k: NDArray[Any], m: NDArray[Any]) -> NDArray[np.uint8]:
     """Compression scheme as one readable number, 100 s + 10 k + m."""
@@ -177,8 +209,13 @@ def build_lightcurve(columns: Columns, clock: ClockTable, report: BuildReport) -
     for bounds, packets in bands:
         # Packets of equal length are one rectangular array: almost always there is one length only.
         lengths = np.unique(n_bins[packets])
-        groups = [_rectangle(columns, clock, packets[n_bins[packets] == n], int(n), len(bounds)) for n in lengths]
-        arrays = {name: np.concatenate([g[name] for g in groups]) if len(groups) > 1 else groups[0][name] for name in groups[0]}
+        groups = [
+            _rectangle(columns, clock, packets[n_bins[packets] == n], int(n), len(bounds)) for n in lengths
+        ]
+        arrays = {
+            name: np.concatenate([g[name] for g in groups]) if len(groups) > 1 else groups[0][name]
+            for name in groups[0]
+        }
         arrays |= {"energy": band_centres(bounds), "energy_bounds": bounds}
         datasets.append(make_dataset(LIGHTCURVE_L0, arrays, level="L0", attrs={}))
     return datasets
@@ -198,19 +235,27 @@ def _checked_lengths(columns: Columns, report: BuildReport) -> NDArray[np.int64]
     per_band, first = values["NIX00271"].astype(np.int64), columns.splits["NIX00271"][:-1]
     same = np.ones(len(n_bands), dtype=bool)
     if len(per_band):
-        departs = np.concatenate([[0], np.cumsum(per_band != np.repeat(n_bins, np.diff(columns.splits["NIX00271"])))])
+        departs = np.concatenate(
+            [[0], np.cumsum(per_band != np.repeat(n_bins, np.diff(columns.splits["NIX00271"])))]
+        )
         same = departs[columns.splits["NIX00271"][1:]] == departs[first]
     uneven = ~same | (n_counts != n_bins * n_bands)
     other = (np.diff(columns.splits["NIX00274"]) != n_bins) | (np.diff(columns.splits["NIX00276"]) != n_bins)
-    unsynchronised = ~columns.block.synchronised | (values["NIX00445"] >= 1 << 31)
+    unsynchronised = ~columns.block.synchronised | (values["NIX00445"].astype(np.int64) >= 1 << 31)
     empty = n_bins == 0
     report.leave_out(uneven, offset, "light curves of the bands differ in length")
-    report.leave_out(other & ~uneven, offset, "triggers or rate control states differ in number from the counts")
+    report.leave_out(
+        other & ~uneven, offset, "triggers or rate control states differ in number from the counts"
+    )
     report.leave_out(unsynchronised & ~uneven & ~other, offset, "on-board time is not synchronised")
     signed = ((values["NIXD0101"] != 0) | (values["NIXD0104"] != 0)) & ~empty
-    too_wide = _bits(values, "NIXD0101", "NIXD0102", "NIXD0103") | _bits(values, "NIXD0104", "NIXD0105", "NIXD0106")
+    too_wide = _bits(values, "NIXD0101", "NIXD0102", "NIXD0103") | _bits(
+        values, "NIXD0104", "NIXD0105", "NIXD0106"
+    )
     left = ~(uneven | other | unsynchronised)
-    report.leave_out((signed | too_wide) & left & ~empty, offset, "compression scheme is signed or wider than 8 bits")
+    report.leave_out(
+        (signed | too_wide) & left & ~empty, offset, "compression scheme is signed or wider than 8 bits"
+    )
     return np.where(left & ~(signed | too_wide), n_bins, 0)
 
 
@@ -244,7 +289,9 @@ def _bands_by_packet(
 
 
 def _edge_mask(values: dict[str, NDArray[Any]]) -> NDArray[np.uint64]:
-    return np.asarray(values["NIX00266"].astype(np.uint64) | (values["NIXD0107"].astype(np.uint64) << np.uint64(32)))
+    return np.asarray(
+        values["NIX00266"].astype(np.uint64) | (values["NIXD0107"].astype(np.uint64) << np.uint64(32))
+    )
 
 
 def _rectangle(
@@ -256,8 +303,7 @@ def _rectangle(
     codes = _take(columns, "NIX00272", packets, n_bins * n_bands).reshape(len(packets), n_bands, n_bins)
     tenths = values["NIX00405"][packets].astype(np.int64) + 1
     step = np.arange(n_bins, dtype=np.int64)
-    # 0.1 s are 6553.6 ticks: rounded once for each bin, so that nothing adds up.
-    ticks = (tenths[:, None] * (step * _TICKS) + 5) // 10
+    ticks = step_ticks(step, tenths[:, None])
     start = values["NIX00445"][packets].astype(np.int64) << 16 | values["NIX00446"][packets].astype(np.int64)
     ticks = (ticks + start[:, None]).reshape(-1)
     coarse, fine = (ticks >> 16).astype(np.uint32), (ticks & 0xFFFF).astype(np.uint16)
@@ -281,8 +327,12 @@ def _rectangle(
         "detector_mask": spread(values["NIX00407"], "uint32"),
         "pixel_mask": spread(values["NIXD0407"], "uint16"),
         "energy_edge_mask": spread(_edge_mask(values), "uint64"),
-        "counts_scheme": spread(pack_scheme(values["NIXD0101"], values["NIXD0102"], values["NIXD0103"]), "uint8"),
-        "triggers_scheme": spread(pack_scheme(values["NIXD0104"], values["NIXD0105"], values["NIXD0106"]), "uint8"),
+        "counts_scheme": spread(
+            pack_scheme(values["NIXD0101"], values["NIXD0102"], values["NIXD0103"]), "uint8"
+        ),
+        "triggers_scheme": spread(
+            pack_scheme(values["NIXD0104"], values["NIXD0105"], values["NIXD0106"]), "uint8"
+        ),
     }
 
 

@@ -15,7 +15,16 @@ from stixlab.idb.program import Program
 from stixlab.idb.records import Discriminator, Field, PacketType, Parameter, State
 from stixlab.idb.tables import read_tables
 
-__all__ = ["Definitions", "Discriminator", "Field", "PacketType", "Parameter", "Program", "State", "load_definitions"]
+__all__ = [
+    "Definitions",
+    "Discriminator",
+    "Field",
+    "PacketType",
+    "Parameter",
+    "Program",
+    "State",
+    "load_definitions",
+]
 
 
 @lru_cache(maxsize=8)

@@ -43,7 +43,9 @@ def _select(database: sqlite3.Connection, path: Path, query: str) -> Iterator[tu
     try:
         yield from database.execute(query).fetchall()
     except sqlite3.Error as error:
-        raise FormatError(f"mission database {path}: expected the tables of SCOS-2000; found: {error}") from error
+        raise FormatError(
+            f"mission database {path}: expected the tables of SCOS-2000; found: {error}"
+        ) from error
 
 
 def read_database(path: Path) -> Definitions:
@@ -74,14 +76,21 @@ def read_database(path: Path) -> Definitions:
             discriminators[int(service), int(subtype)] = Discriminator(int(offset), int(width))
         parameters = {
             name: Parameter(
-                name, int(width or _WIDTH_OF_PADS.get(name, 16)), int(ptc) == _SIGNED_INTEGER, unit or "", curve or "", title
+                name,
+                int(width or _WIDTH_OF_PADS.get(name, 16)),
+                int(ptc) == _SIGNED_INTEGER,
+                unit or "",
+                curve or "",
+                title,
             )
             for name, width, ptc, unit, curve, title in rows(
                 "SELECT PCF_NAME, PCF_WIDTH, PCF_PTC, PCF_UNIT, PCF_CURTX, PCF_DESCR FROM PCF"
             )
         }
         structures = _fixed(rows("SELECT PLF_SPID, PLF_OFFBY, PLF_OFFBI, PLF_NAME FROM PLF"), parameters)
-        structures = {spid: fields for spid, fields in structures.items() if spid in kinds and spid not in by_tpsd}
+        structures = {
+            spid: fields for spid, fields in structures.items() if spid in kinds and spid not in by_tpsd
+        }
         variable: dict[int, list[Field]] = defaultdict(list)
         for tpsd, name, gap, group in rows(
             "SELECT VPD_TPSD, VPD_NAME, VPD_OFFSET, VPD_GRPSIZE FROM VPD ORDER BY VPD_TPSD, CAST(VPD_POS AS INTEGER)"
@@ -111,9 +120,7 @@ def read_database(path: Path) -> Definitions:
         )
 
 
-def _fixed(
-    rows: Iterator[tuple[Any, ...]], parameters: dict[str, Parameter]
-) -> dict[int, tuple[Field, ...]]:
+def _fixed(rows: Iterator[tuple[Any, ...]], parameters: dict[str, Parameter]) -> dict[int, tuple[Field, ...]]:
     """Structures of fixed places, turned into gaps; at one place the wider field comes first."""
     places: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
     for spid, byte, bit, name in rows:

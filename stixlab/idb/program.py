@@ -15,7 +15,7 @@ __all__ = ["HEADER_BITS", "LONGEST_WORD_BITS", "N_FACTS", "Program", "compile_pr
 
 HEADER_BITS = 128
 """Bits of the two packet headers; the first field stands behind them."""
-LONGEST_WORD_BITS = 63
+LONGEST_WORD_BITS = 56
 """Longest field that is kept as one integer; longer ones are kept as bytes."""
 DEEPEST_NESTING = 8
 """Groups within groups that the kernels keep account of; flight structures use three."""
@@ -84,7 +84,7 @@ def compile_program(spid: int, fields: Sequence[Field], parameters: dict[str, Pa
     ------
     FormatError
         If a parameter is missing, a group sticks out of the group around it, a repeat takes no bits,
-        or a field is wider than 63 bits without being whole bytes.
+        or a field is wider than 56 bits without being whole bytes.
     """
     _check_groups(spid, fields)
     columns: dict[str, int] = {}

@@ -44,7 +44,9 @@ def _rows(folder: Path, table: str) -> list[list[str]]:
         )
     wrong = next((i for i, row in enumerate(rows) if len(row) != len(rows[0])), None)
     if wrong is not None:
-        raise FormatError(f"definitions: row {wrong} of {path} has {len(rows[wrong])} values, {len(rows[0])} expected")
+        raise FormatError(
+            f"definitions: row {wrong} of {path} has {len(rows[wrong])} values, {len(rows[0])} expected"
+        )
     return rows[1:]
 
 
@@ -99,4 +101,6 @@ def read_tables(folder: Path) -> Definitions:
     except (ValueError, OSError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"definitions in {folder}: expected numbers where numbers belong; found {error}") from error
+        raise FormatError(
+            f"definitions in {folder}: expected numbers where numbers belong; found {error}"
+        ) from error

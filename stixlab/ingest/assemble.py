@@ -15,7 +15,7 @@ from stixlab.model import Product, RawFile
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.sources import Kind
 from stixlab.timing.scet import ClockTable
-from stixlab.vocabulary import PRODUCT_TYPES
+from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,7 +125,8 @@ class Assembler:
 
     def _store(self, key: DayKey, number: int, ds: xr.Dataset, sources: set[str]) -> tuple[Product, bool]:
         """Write both forms of a product, then its catalogue entry; nothing if it is there already."""
-        from stixlab.products.formats.fits import fits_folder, fits_name, write_fits
+        from stixlab.products.formats.fits import write_fits
+        from stixlab.products.formats.fits_layout import fits_folder, fits_name
         from stixlab.products.level1 import content_sha256
 
         product_type, origin, day = key
@@ -149,7 +150,8 @@ class Assembler:
                 known.created or created,
             )
         else:
-            fits = f"{fits_folder('L1', date, product_type)}/{fits_name(product_type, date, version, origin=origin, part=number)}"
+            name = fits_name(product_type, date, version, origin=origin, part=number)
+            fits = f"{'' if origin == FLIGHT else origin + '/'}{fits_folder('L1', date, product_type)}/{name}"
             fits_sha256, fits_bytes = write_fits(
                 ds, self.archive.path(fits), version=version, created=created
             )

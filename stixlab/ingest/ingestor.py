@@ -28,6 +28,9 @@ __all__ = ["Ingestor"]
 
 log = logging.getLogger(__name__)
 
+_EXPECTED = "packet kept, not decoded yet"
+"""Listed apart: nothing is wrong with these packets."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 Trigger = Callable[[list[DayKey]], list[dict[str, Any]]]
@@ -195,4 +198,8 @@ def _describe(result: FileResult, raw_file: RawFile, status: str) -> None:
     result.packets = dict(raw_file.packets)
     result.structures = dict(raw_file.structures)
     result.undecoded = dict(raw_file.report.get("undecoded", {}))
-    result.findings = list(raw_file.report.get("findings", []))
+    result.findings = [
+        f"{remark['count']} x {reason}, first at byte {remark['first_offsets'][0]}"
+        for reason, remark in raw_file.report.get("remarks", {}).items()
+        if reason != _EXPECTED
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -98,12 +97,12 @@ def receive_telemetry(
         names=(path.name,),
         kind=str(kind),
         size_bytes=len(content),
-        origin=SIMULATED if len(block) and bool(block.simulated().all()) else FLIGHT,
+        origin=SIMULATED if len(block) and bool(block.simulated.all()) else FLIGHT,
         received=datetime.now(UTC).replace(microsecond=0),
-        packets=_count_statuses(block),
-        structures=_count_structures(block),
+        packets=dict(report.packets),
+        structures=dict(report.structures),
         types=tuple(sorted({key[0] for key in days})),
-        report=report.as_document(),
+        report={**report.as_document(), "undecoded": _undecoded(block)},
         **_coverage(block, clock, days),
     )
     return Received(raw_file, days)
@@ -160,7 +159,7 @@ def level1_by_day(
     days: dict[DayKey, list[xr.Dataset]] = {}
     for structure, columns in decoded.items():
         product = BUILDERS[structure].product
-        simulated = columns.block.simulated()
+        simulated = columns.block.simulated
         for origin, chosen in ((FLIGHT, ~simulated), (SIMULATED, simulated)):
             usable = chosen & columns.block.synchronised
             if not usable.any():
@@ -208,17 +207,15 @@ def _decode_all(
             part = block.select(index)
             decoded[structure], found = decode(part, int(part.spid[0]), definitions)
             status[index] = found
-            report.add_statuses(found, block.source_offset[index])
-    return dataclasses.replace(block, status=status), decoded
+    block = block.with_status(status)
+    report.count_packets(block)
+    return block, decoded
 
 
-def _count_statuses(block: PacketBlock) -> dict[str, int]:
-    names, numbers = np.unique(block.status, return_counts=True)
-    return {Status(int(s)).name.lower(): int(n) for s, n in zip(names, numbers, strict=True)}
-
-
-def _count_structures(block: PacketBlock) -> dict[str, int]:
-    rows = zip(block.service.tolist(), block.subtype.tolist(), block.ssid.tolist(), strict=True)
+def _undecoded(block: PacketBlock) -> dict[str, int]:
+    """Packets that are whole and known but have no definition yet, by structure."""
+    kept = block.select(block.status == Status.UNDECODED)
+    rows = zip(kept.service.tolist(), kept.subtype.tolist(), kept.ssid.tolist(), strict=True)
     return {f"{a},{b}" + (f",{c}" if c >= 0 else ""): n for (a, b, c), n in sorted(Counter(rows).items())}
 
 

@@ -54,7 +54,7 @@ def active_trigger_groups(detector_mask: ArrayLike) -> NDArray[np.uint8]:
         0 to 16.
     """
     mask = np.asarray(detector_mask, dtype=np.uint32)
-    return ((mask[..., None] & _group_words()) != 0).sum(axis=-1).astype(np.uint8)
+    return np.asarray(((mask[..., None] & _group_words()) != 0).sum(axis=-1), dtype=np.uint8)
 
 
 def mask_bits(words: ArrayLike, n_bits: int) -> NDArray[np.uint8]:
@@ -71,7 +71,8 @@ def mask_bits(words: ArrayLike, n_bits: int) -> NDArray[np.uint8]:
     (n, n_bits)
     """
     shifts = np.arange(n_bits, dtype=np.uint64)
-    return ((np.asarray(words, dtype=np.uint64)[..., None] >> shifts) & np.uint64(1)).astype(np.uint8)
+    bits = (np.asarray(words, dtype=np.uint64)[..., None] >> shifts) & np.uint64(1)
+    return np.asarray(bits, dtype=np.uint8)
 
 
 def mask_word(bits: ArrayLike) -> NDArray[np.uint64]:

@@ -13,7 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from stixlab.errors import SchemaError
 
-__all__ = ["NOMINAL", "ChannelTable", "band_bounds", "band_centres", "channel_tables", "energy_edges", "table_index"]
+__all__ = [
+    "NOMINAL",
+    "ChannelTable",
+    "band_bounds",
+    "band_centres",
+    "channel_tables",
+    "energy_edges",
+    "table_index",
+]
 
 N_EDGES = 33
 """Edges of the 32 channels: bit i of an edge mask stands for edge i."""
@@ -81,7 +89,7 @@ def table_index(times: ArrayLike) -> NDArray[np.intp]:
     return np.maximum(found, 0)
 
 
-def energy_edges(time: np.datetime64 | str) -> NDArray[np.float64]:
+def energy_edges(time: np.datetime64) -> NDArray[np.float64]:
     """Edges of the 32 science channels at a time.
 
     Returns
@@ -89,7 +97,7 @@ def energy_edges(time: np.datetime64 | str) -> NDArray[np.float64]:
     (33,), keV
         From 0 to infinity.
     """
-    return channel_tables()[int(table_index(np.datetime64(time, "ns")))].edges
+    return channel_tables()[int(table_index(time))].edges
 
 
 def band_bounds(edge_mask: int, edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,10 @@
-"""Quicklook light curves with their flares: a Bokeh figure for pages and notebooks, a still one for records."""
+"""Quicklook light curves with their flares, as a Bokeh figure that can be moved and zoomed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,22 +20,13 @@ from stixlab.analysis.lightcurves import (
     to_light_curve,
 )
 from stixlab.model.flare import Flare
-from stixlab.plots.style import (
-    BAND_COLOURS,
-    FLARE_COLOUR,
-    INK,
-    SIMULATED_LABEL,
-    band_labels,
-    is_simulated,
-)
+from stixlab.plots.style import BAND_COLOURS, FLARE_COLOUR, INK, SIMULATED_LABEL, band_labels, is_simulated
 from stixlab.vocabulary import SIMULATED
 
 if TYPE_CHECKING:
-    from bokeh.plotting import figure as Figure
+    from bokeh.plotting import figure as Figure  # noqa: N812
 
-    from stixlab.plots.still import StillFigure
-
-__all__ = ["BandTrace", "band_traces", "draw_light_curve", "light_curve_figure"]
+__all__ = ["BandTrace", "band_traces", "light_curve_figure"]
 
 MAX_POINTS = 4000
 """Points of a band in a figure; longer curves keep the smallest and largest of each stretch."""
@@ -44,6 +34,8 @@ MAX_LABELS = 30
 """Flares that get their time written at the peak, the largest first."""
 _LEAST = 0.5
 """Counts drawn for an empty bin, where a logarithm has none."""
+_CLEARANCE = 1.18
+"""How far above a peak its mark stands, as a factor."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,9 @@ def _traces(curve: LightCurve, labels: list[str], max_points: int) -> list[BandT
     last = first + np.array(lengths, dtype=np.intp) - 1
     traces = []
     for n, label in enumerate(labels):
-        kept = np.union1d(reduce_min_max(counts[:, n], max_points), np.concatenate([first, last])).astype(np.intp)
+        kept = np.union1d(reduce_min_max(counts[:, n], max_points), np.concatenate([first, last])).astype(
+            np.intp
+        )
         breaks = np.searchsorted(kept, first[1:])
         traces.append(
             BandTrace(
@@ -130,7 +124,7 @@ def light_curve_figure(
     figure = _empty_figure(height, simulated=simulated)
     _shade_attenuator(figure, curve)
     _mark_spans(figure, flares)
-    for n, trace in enumerate(traces):
+    for n, trace in reversed(list(enumerate(traces))):
         line = figure.line(
             "time",
             "shown",
@@ -141,7 +135,8 @@ def light_curve_figure(
                 shown=np.maximum(trace.counts, _LEAST).astype(np.float32),
             ),
             color=trace.colour,
-            line_width=1.4,
+            line_width=1.1 if len(curve) > max_points else 1.5,
+            line_alpha=0.9,
             line_join="round",
             muted_alpha=0.12,
             legend_label=trace.label,
@@ -199,7 +194,7 @@ def _empty_figure(height: int, *, simulated: bool) -> Figure:
         figure.title = Title(text=f"{SIMULATED_LABEL}: not measured by the instrument", text_color="#B42318")
         watermark = Label(
             x=24,
-            y=18,
+            y=height * 0.36,
             x_units="screen",
             y_units="screen",
             text=SIMULATED_LABEL,
@@ -207,6 +202,7 @@ def _empty_figure(height: int, *, simulated: bool) -> Figure:
             text_alpha=0.22,
             text_font_size="44px",
             text_font_style="bold",
+            level="underlay",
             name="simulated",
         )
         figure.add_layout(watermark)
@@ -265,7 +261,8 @@ def _mark_peaks(figure: Figure, flares: Sequence[Flare]) -> None:
         "flares",
         flare_id=[f.flare_id for f in flares],
         time=[_moment(f.peak) for f in flares],
-        counts=[max(f.peak_counts, _LEAST) for f in flares],
+        counts=[f.peak_counts for f in flares],
+        mark=[max(f.peak_counts, *f.peak_counts_by_band[:1], _LEAST) * _CLEARANCE for f in flares],
         significance=[f.significance for f in flares],
         minutes=[f.duration / 60 for f in flares],
         label=[f"{f.peak:%H:%M}" if id(f) in named else "" for f in flares],
@@ -273,27 +270,26 @@ def _mark_peaks(figure: Figure, flares: Sequence[Flare]) -> None:
     )
     marks = figure.scatter(
         "time",
-        "counts",
+        "mark",
         source=source,
         marker="inverted_triangle",
         size=11,
-        y_offset=-9,
         color=FLARE_COLOUR,
         line_color=INK,
         line_width=0.8,
-    ) if _has_offset() else figure.scatter(
-        "time", "counts", source=source, marker="inverted_triangle", size=11, color=FLARE_COLOUR, line_color=INK
     )
     figure.add_layout(
         LabelSet(
             x="time",
-            y="counts",
+            y="mark",
             text="label",
             source=source,
             y_offset=9,
             text_align="center",
             text_font_size="12px",
             text_color=INK,
+            background_fill_color="#FFFFFF",
+            background_fill_alpha=0.75,
         )
     )
     figure.add_tools(
@@ -311,3 +307,77 @@ def _mark_peaks(figure: Figure, flares: Sequence[Flare]) -> None:
             visible=False,
         )
     )
+
+
+def _finish(
+    figure: Figure, traces: Sequence[BandTrace], *, reduced: bool, n_bins: int, simulated: bool
+) -> None:
+    """Axes, legend and notes."""
+    from bokeh.models import DatetimeTickFormatter, Title, WheelZoomTool
+
+    figure.xaxis.axis_label = "UTC at the spacecraft"
+    figure.yaxis.axis_label = "counts in 4 s"
+    figure.xaxis.formatter = DatetimeTickFormatter(
+        milliseconds="%H:%M:%S.%3N",
+        seconds="%H:%M:%S",
+        minsec="%H:%M:%S",
+        minutes="%H:%M",
+        hourmin="%H:%M",
+        hours="%H:%M",
+        days="%d %b",
+        months="%b %Y",
+        context=DatetimeTickFormatter(
+            milliseconds="%d %b %Y",
+            seconds="%d %b %Y",
+            minsec="%d %b %Y",
+            minutes="%d %b %Y",
+            hourmin="%d %b %Y",
+            hours="%d %b %Y",
+            days="%Y",
+        ),
+        context_which="start",
+    )
+    figure.axis.axis_label_text_font_style = "normal"
+    figure.axis.axis_label_text_color = INK
+    figure.axis.major_label_text_font_size = "12px"
+    figure.axis.axis_line_color = figure.axis.major_tick_line_color = "#9AA5B1"
+    figure.axis.minor_tick_line_color = None
+    figure.grid.grid_line_color = "#E4E7EB"
+    figure.y_range.start, figure.y_range.end = _limits(traces)
+    figure.x_range.range_padding = 0.005
+    for tool in figure.tools:
+        if isinstance(tool, WheelZoomTool):
+            tool.zoom_on_axis = True
+    if figure.legend:
+        legend = figure.legend[0]
+        order = [t.label for t in traces]
+        legend.items = sorted(legend.items, key=lambda item: _position(item.label["value"], order))
+        figure.add_layout(legend, "above")
+        legend.glyph_height = 14
+        legend.orientation = "horizontal"
+        legend.click_policy = "mute"
+        legend.border_line_color = None
+        legend.padding = 2
+        legend.spacing = 14
+        legend.label_text_color = INK
+    notes = ["Click a band in the legend to fade it."]
+    if reduced:
+        notes.insert(0, f"{n_bins:,} bins: each band shows the smallest and the largest of every stretch.")
+    if simulated:
+        notes.insert(0, f"{SIMULATED_LABEL}.")
+    note = Title(text=" ".join(notes), text_font_size="11px", text_font_style="normal", text_color="#616E7C")
+    figure.add_layout(note, "below")
+
+
+def _position(label: str, order: Sequence[str]) -> int:
+    """Place of an entry in the legend: the bands, then the rest."""
+    return order.index(label) if label in order else len(order)
+
+
+def _limits(traces: Sequence[BandTrace]) -> tuple[float, float]:
+    """Lowest and highest counts to show, with room for the marks of flares."""
+    values = np.concatenate([t.counts[np.isfinite(t.counts)] for t in traces])
+    if not len(values):
+        return 1.0, 1000.0
+    low, high = max(float(values.min()), _LEAST), max(float(values.max()), 10.0)
+    return low / 1.3, high * 2.0

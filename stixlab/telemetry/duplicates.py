@@ -12,7 +12,10 @@ __all__ = ["identities", "mark_duplicates"]
 
 def identities(block: PacketBlock) -> NDArray[np.void]:
     """(n,) APID, sequence count and on-board time of each packet, comparable for equality."""
-    keys = np.zeros(len(block), dtype=[("apid", "<u2"), ("count", "<u2"), ("coarse", "<u4"), ("fine", "<u2"), ("sync", "u1")])
+    keys = np.zeros(
+        len(block),
+        dtype=[("apid", "<u2"), ("count", "<u2"), ("coarse", "<u4"), ("fine", "<u2"), ("sync", "u1")],
+    )
     keys["apid"], keys["count"] = block.apid, block.sequence_count
     keys["coarse"], keys["fine"], keys["sync"] = block.scet_coarse, block.scet_fine, block.synchronised
     return keys

@@ -105,7 +105,7 @@ class PacketBlock:
     @property
     def simulated(self) -> NDArray[np.bool_]:
         """(n,) whether the simulator made the packet."""
-        return self.destination == SIMULATED_DESTINATION
+        return np.equal(self.destination, SIMULATED_DESTINATION)
 
     def packet(self, index: int) -> bytes:
         """Bytes of one packet."""
@@ -132,7 +132,9 @@ class PacketBlock:
         else:
             pieces = [self.data[a:b] for a, b in zip(starts, starts + lengths, strict=True)]
             data = np.concatenate(pieces) if pieces else self.data[:0]
-        columns = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in {"data", "offsets"}}
+        columns = {
+            f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in {"data", "offsets"}
+        }
         return PacketBlock(data=data, offsets=offsets, **columns)
 
     @classmethod
@@ -193,7 +195,9 @@ class PacketBlock:
         raw = content[:4096].tobytes()
         end = raw.find(b"\n", len(_MAGIC))
         if not raw.startswith(_MAGIC) or end < 0:
-            raise FormatError(f"packet block {path}: expected {_MAGIC!r} at its start; found {raw[:20]!r}", path=path)
+            raise FormatError(
+                f"packet block {path}: expected {_MAGIC!r} at its start; found {raw[:20]!r}", path=path
+            )
         body = content[end + 1 :]
         columns = {}
         for name, (place, count) in json.loads(raw[len(_MAGIC) : end]).items():

@@ -121,6 +121,7 @@ def parse_headers(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
+    *,
     truncated: NDArray[np.bool_],
     source_offset: NDArray[np.int64],
     definitions: Definitions,

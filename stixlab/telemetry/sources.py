@@ -90,7 +90,9 @@ def recognise(content: bytes | memoryview, name: str = "") -> Kind:
         return Kind.HEX
     if _holds_packet(bytes(content)):
         return Kind.BINARY
-    raise _unrecognised(name, f"{len(content)} bytes that begin with {start[:16]!r}" if start else "an empty file")
+    raise _unrecognised(
+        name, f"{len(content)} bytes that begin with {start[:16]!r}" if start else "an empty file"
+    )
 
 
 def _unrecognised(name: str, found: str) -> FormatError:
@@ -146,9 +148,7 @@ def _edds_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
                 data, places = _digits(text)
             else:
                 # digits behind one that is wrong cannot be trusted: half a byte may be lost
-                wrong = _NOT_HEX.search(text.rstrip())
-                wrong = _first_wrong(text)
-                data, places = _digits(text[:wrong])
+                data, places = _digits(text[: _first_wrong(text)])
                 rest = len(text) - 2 * len(data)
                 report.remark("element that is not hexadecimal", offset, rest)
         markup -= 2 * len(data)
@@ -212,9 +212,7 @@ def _has_edds_header(data: bytes) -> bool:
     return not looks_like_packet(data, 0, None) and looks_like_packet(data, EDDS_HEADER_BYTES, None)
 
 
-def read_packets(
-    content: bytes, name: str, definitions: Definitions
-) -> tuple[PacketBlock, DecodeReport]:
+def read_packets(content: bytes, name: str, definitions: Definitions) -> tuple[PacketBlock, DecodeReport]:
     """All packets of a file, and an account of all its bytes.
 
     Parameters
@@ -246,7 +244,8 @@ def read_packets(
         return PacketBlock.empty(), report
     if kind is Kind.FITS:
         raise FormatError(
-            f"file {name}: expected telemetry; found a FITS product; import it instead (stixlab import)", name=name
+            f"file {name}: expected telemetry; found a FITS product; import it instead (stixlab import)",
+            name=name,
         )
     block = _collect(_PIECES[kind](content, report), report, definitions)
     block = mark_duplicates(block)
@@ -273,7 +272,9 @@ def _collect(pieces: Iterator[_Piece], report: DecodeReport, definitions: Defini
         ends += [base + e for e in found.ends]
         truncated += found.truncated
         sources += [piece.place(skip + s) for s in found.starts]
-        report.use("packets", piece.stride * sum(e - s for s, e in zip(found.starts, found.ends, strict=True)))
+        report.use(
+            "packets", piece.stride * sum(e - s for s, e in zip(found.starts, found.ends, strict=True))
+        )
         for first, last in found.skipped:
             report.remark("bytes between packets", piece.place(skip + first), last - first)
             report.use("skipped", piece.stride * (last - first))
@@ -284,7 +285,7 @@ def _collect(pieces: Iterator[_Piece], report: DecodeReport, definitions: Defini
         stream,
         np.array(starts, dtype=np.int64),
         np.array(ends, dtype=np.int64),
-        np.array(truncated, dtype=bool),
-        np.array(sources, dtype=np.int64),
-        definitions,
+        truncated=np.array(truncated, dtype=bool),
+        source_offset=np.array(sources, dtype=np.int64),
+        definitions=definitions,
     )

@@ -28,6 +28,7 @@ from stixlab.analysis.lightcurves import (
     to_light_curve,
 )
 from stixlab.model.flare import Flare
+from stixlab.timing.intervals import read_time
 from stixlab.vocabulary import FLIGHT
 
 __all__ = ["identify_flares"]
@@ -68,8 +69,8 @@ def identify_flares(
     ds: xr.Dataset,
     *,
     threshold: float = 3.0,
-    start: np.datetime64 | datetime | None = None,
-    end: np.datetime64 | datetime | None = None,
+    start: str | np.datetime64 | datetime | None = None,
+    end: str | np.datetime64 | datetime | None = None,
 ) -> list[Flare]:
     """Flares whose peak lies in ``[start, end)``, in order of peak time.
 
@@ -92,6 +93,8 @@ def identify_flares(
     ------
     SchemaError
         If the dataset is no light curve.
+    TimeError
+        If a time given as text cannot be read.
 
     Notes
     -----
@@ -264,7 +267,9 @@ def _upper_band(event: _Event, observed: NDArray[np.float64], quiet: NDArray[np.
     return int(shown[-1]) if len(shown) else 0
 
 
-def _to_datetime64(time: np.datetime64 | datetime) -> np.datetime64:
+def _to_datetime64(time: str | np.datetime64 | datetime) -> np.datetime64:
+    if isinstance(time, str):
+        return read_time(time)
     if isinstance(time, datetime):
         if time.tzinfo is not None:
             time = time.astimezone(UTC).replace(tzinfo=None)

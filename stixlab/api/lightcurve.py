@@ -1,0 +1,180 @@
+"""The light curves over HTTP: the numbers behind the plot, with units and where they come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from stixlab import __version__
+from stixlab.api.archive import FITS_MEDIA_TYPE
+from stixlab.api.source import TheSource
+from stixlab.timing.intervals import Interval, as_text, read_interval
+from stixlab.vocabulary import ORIGINS, SIMULATED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["LONGEST_DAYS", "router"]
+
+router = APIRouter(prefix="/api/v1", tags=["light curves"])
+
+PRODUCT = "ql-lightcurve"
+LONGEST_DAYS = 31.0
+"""Longest interval of one answer."""
+_ROWS = 20_000
+"""Rows made at a time."""
+
+
+class Kind(StrEnum):
+    """File kinds of the answer."""
+
+    JSON = "json"
+    CSV = "csv"
+    FITS = "fits"
+
+
+@router.get("/lightcurve", summary="Quicklook light curves: counts in five energy bands")
+def lightcurve(
+    source: TheSource,
+    start: Annotated[str, Query(description="UTC, such as 2021-06-06")],
+    end: Annotated[str, Query(description="UTC; empty: one day after the start")] = "",
+    format: Annotated[Kind, Query(description="Kind of file")] = Kind.JSON,
+    origin: Annotated[str | None, Query(pattern=f"^({'|'.join(ORIGINS)})$")] = None,
+) -> Response:
+    """Every bin whose middle lies in the interval, of 31 days at most; the same bins as in Python's `lab.open`."""
+    interval = read_interval(start, end, longest_days=LONGEST_DAYS)
+    ds = source.lab.open(PRODUCT, interval.start, interval.end, origin=origin)
+    name = _file_name(interval, ds, format)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "max-age=60"}
+    if format is Kind.CSV:
+        return StreamingResponse(_csv(ds, interval), media_type="text/csv; charset=utf-8", headers=headers)
+    if format is Kind.FITS:
+        path = _fits(ds)
+        remove = BackgroundTask(path.unlink, missing_ok=True)
+        return FileResponse(path, media_type=FITS_MEDIA_TYPE, headers=headers, background=remove)
+    return StreamingResponse(
+        _json(ds, interval), media_type="application/json", headers={"Cache-Control": "max-age=60"}
+    )
+
+
+def _file_name(interval: Interval, ds: xr.Dataset, kind: Kind) -> str:
+    first, last = (as_text(t).replace("-", "").replace(":", "") for t in (interval.start, interval.end))
+    mark = "_simulated" if ds.attrs.get("origin") == SIMULATED else ""
+    return f"solo_stix_{PRODUCT}_{first}-{last}{mark}.{kind}"
+
+
+def _columns(ds: xr.Dataset) -> dict[str, tuple[str, str]]:
+    """Columns of the table: name -> (unit, meaning)."""
+    columns = {
+        "time": ("UTC", "middle of the bin, at the spacecraft"),
+        "integration_time": ("s", "length of the bin"),
+    }
+    for band in _bands(ds):
+        columns[f"counts_{band}keV"] = ("ct", f"counts in {band} keV")
+        columns[f"counts_error_{band}keV"] = (
+            "ct",
+            f"standard deviation of them, compression and Poisson, {band} keV",
+        )
+    for name in ("triggers", "triggers_error", "rate_control_state"):
+        if name in ds:
+            columns[name] = (
+                str(ds[name].attrs.get("units", "1")),
+                str(ds[name].attrs.get("long_name", name)),
+            )
+    return columns
+
+
+def _bands(ds: xr.Dataset) -> list[str]:
+    return [f"{low:g}-{high:g}" for low, high in np.asarray(ds["energy_bounds"].values)]
+
+
+def _frame(ds: xr.Dataset) -> pd.DataFrame:
+    """The columns of a piece of the dataset, in the order of `_columns`."""
+    import pandas as pd
+
+    counts, errors = (
+        np.asarray(ds[name].transpose("time", "energy").values) for name in ("counts", "counts_error")
+    )
+    times = np.asarray(ds["time"].values).astype("datetime64[ms]")
+    columns: dict[str, Any] = {
+        "time": np.char.add(np.datetime_as_string(times, unit="ms"), "Z"),
+        "integration_time": np.asarray(ds["integration_time"].values),
+    }
+    for i, band in enumerate(_bands(ds)):
+        columns[f"counts_{band}keV"] = counts[:, i]
+        columns[f"counts_error_{band}keV"] = np.round(errors[:, i].astype(float), 3)
+    for name in ("triggers", "triggers_error", "rate_control_state"):
+        if name in ds:
+            values = np.asarray(ds[name].values)
+            columns[name] = np.round(values.astype(float), 3) if values.dtype.kind == "f" else values
+    return pd.DataFrame(columns)
+
+
+def _pieces(ds: xr.Dataset) -> Iterator[xr.Dataset]:
+    for begin in range(0, ds.sizes["time"], _ROWS):
+        yield ds.isel(time=slice(begin, begin + _ROWS)).load()
+
+
+def _about(ds: xr.Dataset, interval: Interval) -> dict[str, str]:
+    """What a reader of the file must know, in order."""
+    about = {
+        "product": f"{PRODUCT}, level {ds.attrs.get('level', 'L1')}",
+        "origin": str(ds.attrs.get("origin", "")),
+        "start": as_text(interval.start),
+        "end": as_text(interval.end),
+        "software": f"stixlab {ds.attrs.get('software_version') or __version__}",
+        "definitions": str(ds.attrs.get("idb_version", "")),
+        "source_sha256": _joined(ds.attrs.get("source_sha256", "")),
+        "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    if about["origin"] == SIMULATED:
+        about = {"warning": "SIMULATED DATA, not a measurement of the Sun"} | about
+    return {name: value for name, value in about.items() if value}
+
+
+def _joined(value: Any) -> str:
+    return value if isinstance(value, str) else " ".join(map(str, np.ravel(value)))
+
+
+def _csv(ds: xr.Dataset, interval: Interval) -> Iterator[str]:
+    yield "".join(f"# {name}: {value}\n" for name, value in _about(ds, interval).items())
+    columns = _columns(ds)
+    yield "".join(f"# column {name} [{unit}]: {text}\n" for name, (unit, text) in columns.items())
+    yield ",".join(columns) + "\n"
+    for piece in _pieces(ds):
+        yield _frame(piece).to_csv(index=False, header=False, lineterminator="\n")
+
+
+def _json(ds: xr.Dataset, interval: Interval) -> Iterator[str]:
+    columns = _columns(ds)
+    facts = {"about": _about(ds, interval), "units": {name: unit for name, (unit, _) in columns.items()}}
+    yield json.dumps(facts)[:-1] + ', "data": {'
+    frames = [_frame(piece) for piece in _pieces(ds)]
+    for i, name in enumerate(columns):
+        values = [value for frame in frames for value in frame[name].tolist()]
+        yield f"{', ' if i else ''}{json.dumps(name)}: {json.dumps(values, separators=(',', ':'))}"
+    yield "}}\n"
+
+
+def _fits(ds: xr.Dataset) -> Path:
+    """A temporary FITS file of the dataset, in the layout of the archive; removed after it was sent."""
+    from stixlab.products.formats.fits import write_fits
+
+    handle, name = tempfile.mkstemp(prefix="stixlab-", suffix=".fits")
+    os.close(handle)
+    path = Path(name)
+    path.unlink()
+    write_fits(ds, path, version=1, created=datetime.now(UTC))
+    return path

@@ -1,0 +1,63 @@
+"""The latest light curves as a small drawing for the front page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stixlab.api.source import Source
+from stixlab.errors import NotInCatalogError
+from stixlab.plots.style import BAND_COLOURS
+
+__all__ = ["latest_curve", "polyline"]
+
+_WIDTH, _HEIGHT = 560, 220
+_COLUMNS = 280
+
+
+def latest_curve(source: Source) -> dict[str, Any] | None:
+    """Points of each band of the latest day; none if there is no data.
+
+    Raises
+    ------
+    CatalogError
+        If the database is away.
+    """
+    try:
+        ds = source.lab.open("ql-lightcurve")
+    except NotInCatalogError:
+        return None
+    counts = np.asarray(ds["counts"].transpose("energy", "time").values, dtype=np.float64)
+    times = np.asarray(ds["time"].values).astype("datetime64[ms]").astype(np.int64)
+    low, high = np.log10(max(counts.min(), 1.0)), np.log10(max(counts.max(), 10.0))
+    bands = [
+        {"points": polyline(times, band, low=low, high=high), "colour": BAND_COLOURS[n % len(BAND_COLOURS)]}
+        for n, band in enumerate(counts)
+    ]
+    return {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "bands": bands,
+        "day": str(np.asarray(ds["time"].values)[-1])[:10],
+    }
+
+
+def polyline(times: NDArray[np.int64], counts: NDArray[np.float64], *, low: float, high: float) -> str:
+    """Points of an SVG polyline: for each column of the drawing the largest value in it.
+
+    Parameters
+    ----------
+    times : (n,), ms, in order
+    counts : (n,), count
+    low, high
+        Decimal logarithms of the counts at the lower and the upper edge.
+    """
+    span = max(int(times[-1] - times[0]), 1)
+    column = ((times - times[0]) * (_COLUMNS - 1)) // span
+    first = np.flatnonzero(np.diff(column, prepend=-1))
+    largest = np.maximum.reduceat(counts, first)
+    x = column[first] * (_WIDTH / (_COLUMNS - 1))
+    y = (_HEIGHT - 6) * (1 - (np.log10(np.maximum(largest, 1.0)) - low) / max(high - low, 1e-9)) + 3
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

@@ -1,0 +1,153 @@
+"""What the stores ask of a collection of documents, and a collection on a MongoDB server.
+
+The stores are written once, over `Collection`; `stixlab.catalog.memory` offers the same without a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pymongo import ReturnDocument
+from pymongo.collection import Collection as PymongoCollection
+from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.operations import DeleteMany, ReplaceOne
+
+from stixlab.catalog.connect import catalog_error
+from stixlab.catalog.documents import Document
+from stixlab.errors import AccessError
+
+__all__ = ["Collection", "MongoCollection"]
+
+Query = Mapping[str, Any]
+Answer = TypeVar("Answer")
+
+
+class Collection(Protocol):
+    """Documents by ``_id``. Queries know equality and ``$gte $gt $lte $lt $in``; updates ``$set $inc $max $setOnInsert``."""
+
+    def get(self, identity: str) -> Document | None:
+        """Document of that id, None if there is none."""
+
+    def find(self, query: Query, fields: Sequence[str] = ()) -> list[Document]:
+        """Documents that match, in no order; only the named fields if any are named."""
+
+    def insert(self, document: Document) -> bool:
+        """Whether it was added; False if the id is taken."""
+
+    def replace(self, document: Document) -> None:
+        """Put a whole document in the place of the one with its id, if any."""
+
+    def replace_range(self, documents: Sequence[Document], stale: Query) -> None:
+        """Put all documents in place, then delete what matches `stale`: in this order."""
+
+    def swap(self, query: Query, document: Document) -> bool:
+        """Put a whole document in the place of one that matches; False if none does. Atomic."""
+
+    def update(self, query: Query, change: Query, *, upsert: bool = False) -> Document | None:
+        """Change one document that matches and return it as it is now. Atomic."""
+
+    def delete(self, query: Query) -> int:
+        """How many documents were deleted."""
+
+    def index(self, *fields: str) -> None:
+        """Keep an ascending index on these fields."""
+
+
+class MongoCollection:
+    """A collection on a MongoDB server, its errors told in our terms.
+
+    What is safe to repeat is repeated once when the connection was lost under it (a server that was
+    restarted); the rest is not, since it may have been done.
+    """
+
+    def __init__(self, collection: PymongoCollection[Document], *, writable: bool) -> None:
+        self._collection = collection
+        self._writable = writable
+
+    def get(self, identity: str) -> Document | None:
+        """Document of that id, None if there is none."""
+        return self._ask("get", lambda: self._collection.find_one({"_id": identity}))
+
+    def find(self, query: Query, fields: Sequence[str] = ()) -> list[Document]:
+        """Documents that match, in no order."""
+        wanted = dict.fromkeys(fields, 1) if fields else None
+        return self._ask("find", lambda: list(self._collection.find(query, wanted)))
+
+    def insert(self, document: Document) -> bool:
+        """Whether it was added."""
+        self._check_writable("insert")
+        try:
+            self._ask("insert", lambda: self._collection.insert_one(document), repeat=False)
+        except _TakenError:
+            return False
+        return True
+
+    def replace(self, document: Document) -> None:
+        """Put a whole document in place."""
+        self._check_writable("replace")
+        query = {"_id": document["_id"]}
+        self._ask("replace", lambda: self._collection.replace_one(query, document, upsert=True))
+
+    def replace_range(self, documents: Sequence[Document], stale: Query) -> None:
+        """Put all documents in place, then delete what matches `stale`."""
+        self._check_writable("replace")
+        steps: list[ReplaceOne[Document] | DeleteMany] = [
+            ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents
+        ]
+        steps.append(DeleteMany(stale))
+        self._ask("replace", lambda: self._collection.bulk_write(steps, ordered=True))
+
+    def swap(self, query: Query, document: Document) -> bool:
+        """Put a whole document in the place of one that matches."""
+        self._check_writable("swap")
+        found = self._ask(
+            "swap", lambda: self._collection.find_one_and_replace(query, document, {"_id": 1}), repeat=False
+        )
+        return found is not None
+
+    def update(self, query: Query, change: Query, *, upsert: bool = False) -> Document | None:
+        """Change one document that matches."""
+        self._check_writable("update")
+        return self._ask(
+            "update",
+            lambda: self._collection.find_one_and_update(
+                query, change, upsert=upsert, return_document=ReturnDocument.AFTER
+            ),
+            repeat=False,
+        )
+
+    def delete(self, query: Query) -> int:
+        """How many documents were deleted."""
+        self._check_writable("delete")
+        return self._ask("delete", lambda: self._collection.delete_many(query)).deleted_count
+
+    def index(self, *fields: str) -> None:
+        """Keep an ascending index on these fields."""
+        self._check_writable("index")
+        self._ask("index", lambda: self._collection.create_index([(f, 1) for f in fields]))
+
+    def _check_writable(self, verb: str) -> None:
+        if not self._writable:
+            raise AccessError(
+                f"catalogue, {verb} in {self._collection.name}: this process may only read; "
+                "an operator's process (STIXLAB_ACCESS=operator) may write"
+            )
+
+    def _ask(self, verb: str, question: Callable[[], Answer], *, repeat: bool = True) -> Answer:
+        what = f"{verb} in {self._collection.name}"
+        try:
+            try:
+                return question()
+            except AutoReconnect as error:
+                if not repeat or isinstance(error, ServerSelectionTimeoutError):
+                    raise
+                return question()
+        except DuplicateKeyError:
+            raise _TakenError from None
+        except PyMongoError as error:
+            raise catalog_error(error, self._collection.database.client, what) from error
+
+
+class _TakenError(Exception):
+    """The id of a document to be added is taken."""

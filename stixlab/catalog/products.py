@@ -1,0 +1,145 @@
+"""Products: what there is, of which time, and the newest of each type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from stixlab.catalog.collections import Collection
+from stixlab.catalog.documents import Document, from_document, to_document, truncate
+from stixlab.errors import SchemaError
+from stixlab.model import Product
+
+__all__ = ["LONGEST", "Products"]
+
+LONGEST = timedelta(days=31)
+"""No product spans more; it bounds every search in time."""
+
+
+class Products:
+    """Store of `Product` records.
+
+    Beside the products it keeps one small document for each (level, type, origin): a time that the
+    newest of them does not lie before. It only narrows the search for the newest, so that one which is
+    late (a process was killed between the two writes) costs time and never the right answer.
+    """
+
+    def __init__(self, collection: Collection, newest: Collection) -> None:
+        self._collection = collection
+        self._newest = newest
+        self._noted: dict[str, datetime] = {}
+
+    def get(self, product_id: str) -> Product | None:
+        """Product of that id, None if there is none."""
+        found = self._collection.get(product_id)
+        return None if found is None else from_document(found, Product)
+
+    def get_many(self, product_ids: Iterable[str]) -> dict[str, Product]:
+        """Those of the ids that there are."""
+        found = self._collection.find({"_id": {"$in": list(product_ids)}})
+        return {d["_id"]: from_document(d, Product) for d in found}
+
+    def find(
+        self,
+        *,
+        type: str | None = None,
+        level: str | None = None,
+        origin: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[Product]:
+        """Products that touch ``[start, end)``, earliest first.
+
+        Parameters
+        ----------
+        type, level, origin
+            Only products of this type, level, origin.
+        start, end
+            UTC with a zone. Open where None.
+
+        Raises
+        ------
+        CatalogError
+            If the database does not answer.
+        """
+        query = _selection(type, level, origin)
+        begin: Document = {}
+        if start is not None:
+            begin["$gte"] = truncate(start) - LONGEST
+            query["end"] = {"$gt": truncate(start)}
+        if end is not None:
+            begin["$lt"] = truncate(end)
+        if begin:
+            query["start"] = begin
+        found = [from_document(d, Product) for d in self._collection.find(query)]
+        return sorted(found, key=lambda p: (p.start, p.product_id))
+
+    def latest(
+        self,
+        *,
+        type: str | None = None,
+        level: str | None = None,
+        origin: str | None = None,
+    ) -> Product | None:
+        """The product that ends last, None if there is none; cheap however many there are."""
+        best: Product | None = None
+        for key in self._newest.find(_selection(type, level, origin)):
+            selection = {name: key[name] for name in ("type", "level", "origin")}
+            recent = {"start": {"$gte": key["since"] - LONGEST}}
+            found = self._collection.find(selection | recent) or self._collection.find(selection)
+            for document in found:
+                product = from_document(document, Product)
+                if best is None or (product.end, product.product_id) > (best.end, best.product_id):
+                    best = product
+        return best
+
+    def nearest(
+        self,
+        *,
+        time: datetime,
+        type: str | None = None,
+        level: str | None = None,
+        origin: str | None = None,
+    ) -> Product | None:
+        """The product with the least distance from a time, the earlier of two; None if there is none."""
+        moment = truncate(time)
+        found = self._collection.find(_selection(type, level, origin), ("start", "end"))
+
+        def distance(document: Document) -> tuple[timedelta, datetime, str]:
+            away = max(document["start"] - moment, moment - document["end"], timedelta())
+            return away, document["start"], document["_id"]
+
+        return self.get(min(found, key=distance)["_id"]) if found else None
+
+    def save(self, product: Product) -> None:
+        """Put a record in the place of the one with its id, if any.
+
+        Raises
+        ------
+        SchemaError
+            If it ends before it starts or spans more than `LONGEST`.
+        """
+        if not timedelta() <= product.end - product.start <= LONGEST:
+            raise SchemaError(
+                f"product {product.product_id}: expected a span of 0 to {LONGEST.days} days; "
+                f"found {product.start} to {product.end}; check the clock of its packets"
+            )
+        key = f"{product.level}/{product.type}/{product.origin}"
+        start = truncate(product.start)
+        if key not in self._noted:
+            names = {"level": product.level, "type": product.type, "origin": product.origin}
+            note = self._newest.update({"_id": key}, {"$setOnInsert": names | {"since": start}}, upsert=True)
+            self._noted[key] = note["since"] if note else start
+        self._collection.replace(to_document(product, product.product_id))
+        if start > self._noted[key]:
+            note = self._newest.update({"_id": key}, {"$max": {"since": start}})
+            self._noted[key] = note["since"] if note else start
+
+    def delete(self, product_id: str) -> bool:
+        """Whether there was such a product."""
+        return self._collection.delete({"_id": product_id}) > 0
+
+
+def _selection(type_: str | None, level: str | None, origin: str | None) -> Document:
+    named = (("type", type_), ("level", level), ("origin", origin))
+    return {name: value for name, value in named if value is not None}

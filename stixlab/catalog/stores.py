@@ -1,0 +1,108 @@
+"""The catalogue: one store for each kind of record, on a MongoDB server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from pymongo.database import Database
+
+from stixlab.catalog.collections import Collection, MongoCollection
+from stixlab.catalog.documents import Document
+from stixlab.catalog.flares import Flares
+from stixlab.catalog.products import Products
+from stixlab.catalog.raw_files import RawFiles
+from stixlab.catalog.runs import Runs
+
+__all__ = ["Catalog", "MongoCatalog"]
+
+_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "raw_files": (("start",),),
+    "products": (("type", "level", "origin", "start"), ("start",)),
+    "flares": (("peak",),),
+    "runs": (("status",), ("created",)),
+}
+_INDEX_VERSION = 1
+"""Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
+
+
+class Catalog:
+    """Stores of records, over collections of documents.
+
+    Parameters
+    ----------
+    collection
+        Gives the collection of a name.
+    writable
+        Whether this process may write.
+    """
+
+    def __init__(self, collection: Callable[[str], Collection], *, writable: bool) -> None:
+        self.writable = writable
+        self.raw_files = RawFiles(collection("raw_files"))
+        self.products = Products(collection("products"), collection("newest"))
+        self.flares = Flares(collection("flares"))
+        self.runs = Runs(collection("runs"))
+
+    @property
+    def database(self) -> Any:
+        """The pymongo database, None where there is no server."""
+        return None
+
+    def close(self) -> None:
+        """Let go of the server, if there is one."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class MongoCatalog(Catalog):
+    """Stores on a MongoDB server.
+
+    Parameters
+    ----------
+    database
+        From `stixlab.catalog.connect_database`.
+    writable
+        Whether to offer writing. That a reader cannot write is the database user's role to see to; this
+        only tells it sooner and better. The first writer makes the indexes.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    AccessError
+        If writing was asked for and the database user may not.
+    """
+
+    def __init__(self, database: Database[Document], *, writable: bool) -> None:
+        self._database = database
+
+        def collection(name: str) -> MongoCollection:
+            return MongoCollection(database[name], writable=writable)
+
+        super().__init__(collection, writable=writable)
+        if writable:
+            _make_indexes(collection)
+
+    @property
+    def database(self) -> Database[Document]:
+        """The pymongo database, with the rights of the user that the URI names."""
+        return self._database
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.client.close()
+
+
+def _make_indexes(collection: Callable[[str], Collection]) -> None:
+    note = collection("meta").get("indexes")
+    if note is not None and note["version"] >= _INDEX_VERSION:
+        return
+    for name, indexes in _INDEXES.items():
+        for fields in indexes:
+            collection(name).index(*fields)
+    collection("meta").replace({"_id": "indexes", "version": _INDEX_VERSION})

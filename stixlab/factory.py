@@ -1,0 +1,225 @@
+"""Builds what a process needs from the settings: database, stores, archive, client, ingest, runs.
+
+The only module that knows concrete stores and the runner together.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stixlab.archive import Archive
+from stixlab.errors import AccessError
+from stixlab.settings import Settings, project_folder, read_settings
+
+if TYPE_CHECKING:
+    from stixlab.catalog import MongoCatalog
+    from stixlab.client import Lab
+    from stixlab.ingest import Ingestor
+    from stixlab.model import Run
+    from stixlab.pipeline.session import RunSession
+
+__all__ = ["archive_folder", "connect", "open_catalog", "open_ingestor", "open_lab", "start_run", "work"]
+
+_OPERATOR = "operator"
+
+
+def archive_folder(settings: Settings) -> Path:
+    """Where the files of an installation are."""
+    return settings.home / "archive"
+
+
+@contextmanager
+def open_catalog(settings: Settings) -> Iterator[MongoCatalog]:
+    """The catalogue with the rights of the settings' access; the embedded server is started if need be.
+
+    Raises
+    ------
+    ServiceError
+        If the embedded server does not start.
+    CatalogError
+        If the database does not answer.
+    """
+    from stixlab.catalog import MongoCatalog, connect_database
+    from stixlab.services.database import open_database
+
+    with open_database(settings) as server:
+        database = connect_database(server.uri(settings.access))
+        with MongoCatalog(database, writable=settings.access == _OPERATOR) as catalog:
+            yield catalog
+
+
+@contextmanager
+def open_lab(settings: Settings) -> Iterator[Lab]:
+    """The client with the rights of the settings' access.
+
+    Raises
+    ------
+    ServiceError, CatalogError
+        As `open_catalog`.
+    """
+    from stixlab.client import Lab
+    from stixlab.ephemeris.clock import load_clock
+
+    with open_catalog(settings) as catalog:
+        archive = Archive(archive_folder(settings), writable=settings.access == _OPERATOR)
+        yield Lab(
+            settings=settings,
+            catalog=catalog,
+            archive=archive,
+            clock=load_clock(settings.spice),
+            run_pipeline=lambda name, given: _run_pipeline(settings, catalog, archive, name, given),
+        )
+
+
+def connect(settings: Settings | None = None) -> Lab:
+    """Connect to the data center of this machine, until the process ends.
+
+    Returns
+    -------
+    Lab
+        ``lab.open(type, start, end)``, ``lab.flares(start, end)``, ``lab.products(...)``, ...
+
+    Raises
+    ------
+    SettingsError
+        If a setting cannot be used.
+    ServiceError, CatalogError
+        If the database does not start or answer.
+    """
+    opened = open_lab(settings or read_settings())
+    lab = opened.__enter__()
+    atexit.register(opened.__exit__, None, None, None)
+    return lab
+
+
+def start_run(pipeline: str, /, **parameters: Any) -> RunSession:
+    """Begin a run in a pipeline notebook: ``run.fetch(...)`` gives data, ``run.save(...)`` delivers results.
+
+    Raises
+    ------
+    PipelineError
+        If the notebook runs under other parameters than were asked for.
+    """
+    from stixlab.pipeline.session import start_run as begin
+
+    return begin(connect(), pipeline, **parameters)
+
+
+@contextmanager
+def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Callable[..., Ingestor]]:
+    """What makes an ingestor, given a function that is told the progress.
+
+    Parameters
+    ----------
+    pipelines
+        Whether pipelines follow when products change.
+
+    Raises
+    ------
+    AccessError
+        If the role may only read.
+    ServiceError, CatalogError
+        As `open_catalog`.
+    """
+    from stixlab.ephemeris.clock import load_clock
+    from stixlab.idb import load_definitions
+    from stixlab.ingest import Ingestor
+
+    if settings.access != _OPERATOR:
+        raise AccessError(f"ingest: needs the role of an operator; STIXLAB_ACCESS is {settings.access}")
+    with open_catalog(settings) as catalog:
+        archive = Archive(archive_folder(settings), writable=True)
+
+        def make(progress: Callable[[str, int, int], None] | None = None) -> Ingestor:
+            follow = (lambda days: _follow(settings, catalog, archive, days, progress)) if pipelines else None
+            return Ingestor(
+                catalog=catalog,
+                archive=archive,
+                definitions=load_definitions(settings.idb),
+                clock=load_clock(settings.spice),
+                trigger=follow,
+                **({"progress": progress} if progress else {}),
+            )
+
+        yield make
+
+
+def work(settings: Settings, *, stop: Callable[[], bool]) -> None:
+    """Execute queued runs until told to stop.
+
+    Raises
+    ------
+    ServiceError, CatalogError
+        As `open_catalog`.
+    """
+    from stixlab.pipeline import queue
+
+    with open_catalog(settings) as catalog:
+        archive = Archive(archive_folder(settings), writable=True)
+        queue.work(catalog, **_how(settings, archive), stop=stop)
+
+
+def _how(settings: Settings, archive: Archive) -> dict[str, Any]:
+    """What the queue needs to execute runs."""
+    from stixlab.pipeline.runner import kernel_environment
+
+    given = {
+        "STIXLAB_HOME": str(settings.home),
+        "STIXLAB_ACCESS": "team",
+        "STIXLAB_SPICE": str(settings.spice or ""),
+        "STIXLAB_IDB": str(settings.idb or ""),
+        "STIXLAB_DASK": settings.dask,
+    }
+    return {
+        "pipelines": project_folder("pipelines"),
+        "archive": archive,
+        "environment": kernel_environment(os.environ, **given),
+    }
+
+
+def _follow(
+    settings: Settings,
+    catalog: MongoCatalog,
+    archive: Archive,
+    days: list[Any],
+    progress: Callable[[str, int, int], None] | None,
+) -> list[dict[str, Any]]:
+    """Queue what should have run on these days and see it done."""
+    from stixlab.ingest.triggers import queue_runs, runs_for_days
+    from stixlab.pipeline import queue
+
+    wanted = runs_for_days(catalog, project_folder("pipelines"), days)
+    waiting = queue_runs(catalog, wanted)
+    found = queue.drain(catalog, waiting, **_how(settings, archive), progress=progress)
+    return [
+        {
+            "type": "run",
+            "run_id": run.run_id,
+            "pipeline": run.pipeline,
+            "parameters": run.parameters,
+            "status": str(run.status),
+            "outputs": run.outputs,
+            "error": run.error,
+        }
+        for run in found
+    ]
+
+
+def _run_pipeline(
+    settings: Settings, catalog: MongoCatalog, archive: Archive, name: str, given: dict[str, Any]
+) -> Run:
+    """Queue one run by hand and see it done; a failed run is returned as such."""
+    from stixlab.pipeline import queue
+    from stixlab.pipeline.discovery import get_pipeline
+
+    spec = get_pipeline(project_folder("pipelines"), name)
+    if settings.access != _OPERATOR:
+        raise AccessError(
+            f"run {name}: needs the role of an operator; STIXLAB_ACCESS is {settings.access}; ask an operator to run it"
+        )
+    return queue.run_now(catalog, spec, given, **_how(settings, archive))

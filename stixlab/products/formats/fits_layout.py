@@ -1,0 +1,151 @@
+"""What the FITS form adds to the declaration of a dataset: names of files and folders, units, the CONTROL table.
+
+Columns of the DATA table stand in the declaration itself (`Field.fits_name`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stixlab.datasets.construction import scet_key, step_ticks
+from stixlab.datasets.quicklook import pack_scheme
+from stixlab.instrument.detectors import mask_bits, mask_word
+from stixlab.vocabulary import FLIGHT, product_type
+
+__all__ = ["CONTROL_COLUMNS", "FITS_UNITS", "ControlColumn", "control_runs", "fits_folder", "fits_name"]
+
+FITS_UNITS: Mapping[str, tuple[str, float]] = MappingProxyType(
+    {"deg_C": ("K", 273.15), "percent": ("10**-2", 0.0), "1": ("", 0.0)}
+)
+"""Units of a dataset that the FITS standard does not have: the unit used instead, and what is added to the value."""
+
+
+@dataclass(frozen=True)
+class ControlColumn:
+    """A setting that the CONTROL table holds as a row of small integers."""
+
+    field: str
+    """Variable of the dataset."""
+    column: str
+    """Column of the table."""
+    length: int
+    """Numbers in a row: bits of a mask, or 3 for a compression scheme."""
+
+    def to_rows(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """Rows of the table, (n, length)."""
+        if self.length == 3:
+            packed = values.astype(np.int64)
+            return np.stack([packed // 100, packed // 10 % 10, packed % 10], axis=1).astype(np.uint8)
+        return mask_bits(values, self.length)
+
+    def from_rows(self, rows: NDArray[Any], dtype: str) -> NDArray[Any]:
+        """Values of the variable, (n,)."""
+        if self.length == 3:
+            return pack_scheme(rows[:, 0], rows[:, 1], rows[:, 2]).astype(dtype)
+        return mask_word(rows).astype(dtype)
+
+
+CONTROL_COLUMNS = (
+    ControlColumn("detector_mask", "detector_mask", 32),
+    ControlColumn("pixel_mask", "pixel_mask", 12),
+    ControlColumn("energy_edge_mask", "energy_bin_edge_mask", 33),
+    ControlColumn("counts_scheme", "compression_scheme_counts_skm", 3),
+    ControlColumn("triggers_scheme", "compression_scheme_triggers_skm", 3),
+)
+"""Settings of a run of bins; a dataset has those of them that are declared for it."""
+
+
+def fits_name(
+    type: str,
+    day: np.datetime64,
+    version: int,
+    *,
+    complete: bool = True,
+    origin: str = FLIGHT,
+    part: int = 0,
+) -> str:
+    """File name of the level 1 product of a day.
+
+    Parameters
+    ----------
+    type
+        Archive name of the product type.
+    day
+        UTC day.
+    version
+        Counts from 1.
+    complete
+        Otherwise the version ends in U.
+    origin
+        Simulated products have it in their name: they are not taken for others when they leave the archive.
+    part
+        Further products of the same day (of other energies) count from 1.
+
+    Returns
+    -------
+    str
+        Such as ``solo_L1_stix-ql-lightcurve_20210606_V01.fits``.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such type.
+    """
+    name = product_type(type).name
+    if origin != FLIGHT:
+        name += f"-{origin}"
+    if part:
+        name += f"-sup{part}"
+    date = str(day.astype("datetime64[D]")).replace("-", "")
+    return f"solo_L1_stix-{name}_{date}_V{version:02d}{'' if complete else 'U'}.fits"
+
+
+def fits_folder(level: str, day: np.datetime64, type: str) -> str:
+    """Folder of a product in the archive, such as ``fits/L1/2021/06/06/QL``.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such type.
+    """
+    year, month, date = str(day.astype("datetime64[D]")).split("-")
+    return f"fits/{level}/{year}/{month}/{date}/{product_type(type).group}"
+
+
+def control_runs(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """First bins of the runs that the CONTROL table has one row for.
+
+    Within a run the settings are the same and the on-board time of bin i is that of the first and i times the
+    length of a bin, exactly: what is read back is what was written.
+
+    Parameters
+    ----------
+    arrays
+        Arrays along time of a dataset with bins: on-board time, integration time, settings.
+
+    Returns
+    -------
+    (n_runs,)
+    """
+    key = scet_key(arrays)
+    if not len(key):
+        return np.zeros(0, dtype=np.int64)
+    tenths = np.round(arrays["integration_time"].astype(np.float64) * 10).astype(np.int64)
+    differs = np.abs(np.diff(key) - tenths[:-1] * 65536 / 10) > 1
+    for name in ("integration_time", *(c.field for c in CONTROL_COLUMNS)):
+        if name in arrays:
+            differs |= arrays[name][1:] != arrays[name][:-1]
+    starts = np.flatnonzero(np.concatenate([[True], differs]))
+    run = np.cumsum(np.concatenate([[False], differs]))
+    exact = key == key[starts][run] + step_ticks(np.arange(len(key)) - starts[run], tenths)
+    if exact.all():
+        return starts
+    # A run in which the clock slips below a tick is given up: each of its bins gets its own row.
+    slipped = np.isin(run, np.unique(run[~exact]))
+    return np.flatnonzero(np.concatenate([[True], differs]) | slipped)

@@ -1,0 +1,152 @@
+"""Level 1: counts with errors, physical values, UTC; in the order of time, each on-board time once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stixlab.datasets.construction import make_dataset
+from stixlab.datasets.registry import BUILDERS, get_spec
+from stixlab.datasets.report import BuildReport
+from stixlab.engineering.calibration import to_physical
+from stixlab.errors import SchemaError
+from stixlab.idb import Definitions
+from stixlab.products.counts import to_counts, to_triggers
+from stixlab.products.merging import content_sha256, merge, split_days, time_arrays, unique_order
+from stixlab.telemetry.decode import Columns
+from stixlab.timing.scet import ClockTable
+from stixlab.vocabulary import FLIGHT, ORIGINS, SIMULATED, DatasetSpec
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["content_sha256", "make_level1", "merge", "split_days", "to_level1"]
+
+_Arrays = dict[str, NDArray[Any]]
+
+
+def make_level1(
+    columns: Columns,
+    clock: ClockTable,
+    definitions: Definitions,
+    *,
+    origin: str = FLIGHT,
+    report: BuildReport | None = None,
+) -> list[xr.Dataset]:
+    """Level 1 datasets of decoded packets of one structure.
+
+    Parameters
+    ----------
+    columns
+        Decoded packets, in any order, repeated or not: the result is the same.
+    clock
+        On-board time to UTC.
+    definitions
+        The flight database: curves of the housekeeping.
+    origin
+        ``flight`` or ``simulated``; it must be what the packets say.
+    report
+        Gets the packets that are left out.
+
+    Returns
+    -------
+    list of xarray.Dataset
+        One for each set of energies, in the order of time; none if no packet is left.
+
+    Raises
+    ------
+    SchemaError
+        If the structure has no builder, or the packets are of another origin.
+    """
+    if not len(columns.block):
+        return []
+    _check_origin(columns, origin)
+    block = columns.block
+    structure = (int(block.service[0]), int(block.subtype[0]), int(block.ssid[0]))
+    if structure not in BUILDERS:
+        raise SchemaError(f"level 1: expected packets of one of {sorted(BUILDERS)}; found {structure}")
+    report = BuildReport() if report is None else report
+    level0 = BUILDERS[structure].build(columns, clock, report)
+    return [to_level1(ds, definitions, origin=origin, clock=clock.source) for ds in level0]
+
+
+def _check_origin(columns: Columns, origin: str) -> None:
+    if origin not in ORIGINS:
+        raise SchemaError(f"origin: expected one of {', '.join(ORIGINS)}; found {origin!r}")
+    marked = columns.block.simulated
+    if (marked != (origin == SIMULATED)).any():
+        raise SchemaError(
+            f"level 1: expected packets of origin {origin}; {int(marked.sum())} of {len(marked)} are marked as"
+            " simulated; make the datasets of flight and simulation apart"
+        )
+
+
+def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: str) -> xr.Dataset:
+    """Level 1 of a level 0 dataset.
+
+    Parameters
+    ----------
+    ds
+        Level 0, bins in any order.
+    definitions
+        The flight database.
+    origin
+        ``flight`` or ``simulated``.
+    clock
+        Where the relation of on-board time and UTC comes from.
+
+    Raises
+    ------
+    SchemaError
+        If no level 1 of the product is declared.
+    """
+    product = str(ds.attrs["product"])
+    spec = get_spec(product)
+    along, others = time_arrays(ds)
+    order = unique_order(along)
+    if order is not None:
+        along = {name: values[order] for name, values in along.items()}
+    along = _CONVERSIONS[product](along, spec, definitions)
+    attrs = {
+        "origin": origin,
+        "idb_version": definitions.version,
+        "clock": clock,
+        "source_level": "telemetry",
+    }
+    return make_dataset(spec, along | others, level="L1", attrs=attrs)
+
+
+def _lightcurve(arrays: _Arrays, _spec: DatasetSpec, _definitions: Definitions) -> _Arrays:
+    arrays = dict(arrays)
+    counts = to_counts(arrays.pop("counts_code"), arrays["counts_scheme"])
+    triggers, triggers_error = to_triggers(
+        arrays.pop("triggers_code"),
+        arrays["triggers_scheme"],
+        integration_time=arrays["integration_time"],
+        detector_mask=arrays["detector_mask"],
+    )
+    return arrays | {
+        "counts": counts.values,
+        "counts_error": counts.error,
+        "counts_compression_error": counts.compression_error,
+        "triggers": triggers,
+        "triggers_error": triggers_error,
+    }
+
+
+def _housekeeping(arrays: _Arrays, spec: DatasetSpec, definitions: Definitions) -> _Arrays:
+    converted = dict(arrays)
+    for field in spec.fields:
+        if field.dtype == "float32":
+            values, _ = to_physical(field.source_parameter, arrays[field.name], definitions)
+            converted[field.name] = np.asarray(values, dtype=np.float32)
+    return converted
+
+
+_CONVERSIONS: Mapping[str, Callable[[_Arrays, DatasetSpec, Definitions], _Arrays]] = MappingProxyType(
+    {"ql-lightcurve": _lightcurve, "hk-mini": _housekeeping, "hk-maxi": _housekeeping}
+)

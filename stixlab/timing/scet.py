@@ -1,0 +1,133 @@
+"""On-board time (SCET) to UTC and back, for whole arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stixlab.errors import TimeError
+from stixlab.timing.leap_seconds import tt_from_utc, utc_from_tt
+
+__all__ = ["FINE_PER_SECOND", "ClockTable", "normalise_scet"]
+
+FINE_PER_SECOND = 65536
+"""Units of the fine part in one on-board second."""
+_NS = 1_000_000_000
+_PIECE = 1 << 15
+"""Times converted at once, so that what is computed in between stays in the cache."""
+_J2000_NS = int(np.datetime64("2000-01-01T12:00:00", "ns").astype(np.int64))
+
+
+def normalise_scet(coarse: ArrayLike, fine: ArrayLike) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+    """On-board time with the fine part in 0..65535, carried into the seconds.
+
+    Raises
+    ------
+    TimeError
+        If the time lies before the start of the clock or beyond its 32 bits.
+    """
+    ticks = np.asarray(coarse).astype(np.int64) * FINE_PER_SECOND + np.asarray(fine).astype(np.int64)
+    if ticks.size and (int(ticks.min()) < 0 or int(ticks.max()) >> 48):
+        raise TimeError(
+            f"on-board time: expected 0 to 2**32 s; found {int(ticks.min()) / FINE_PER_SECOND} to "
+            f"{int(ticks.max()) / FINE_PER_SECOND} s"
+        )
+    return (ticks >> 16).astype(np.uint32), (ticks & 0xFFFF).astype(np.uint16)
+
+
+@dataclass(frozen=True, eq=False)
+class ClockTable:
+    """Relation of the on-board clock to terrestrial time: straight pieces, the last one continued."""
+
+    ticks: NDArray[np.int64]
+    """(n,) start of each piece, 1/65536 s of on-board time, ascending from 0."""
+    tt_ns: NDArray[np.int64]
+    """(n,) the same instant in terrestrial time, nanoseconds past 2000-01-01T12:00:00 TT."""
+    rate: NDArray[np.float64]
+    """(n,) seconds of terrestrial time in one on-board second."""
+    source: str
+    """Where the pieces come from: the name of a kernel, or of the table shipped."""
+    accuracy_s: float
+    """How far UTC may be off within the span of the table, seconds."""
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ticks), len(self.tt_ns), len(self.rate)}
+        if lengths == {0} or len(lengths) > 1:
+            raise TimeError(
+                f"clock {self.source}: expected as many ticks as times and rates; found {sorted(lengths)}"
+            )
+        if (np.diff(self.ticks) <= 0).any() or (np.diff(self.tt_ns) <= 0).any() or (self.rate <= 0).any():
+            raise TimeError(
+                f"clock {self.source}: expected pieces in ascending order; found some that go back"
+            )
+
+    @property
+    def last_utc(self) -> np.datetime64:
+        """Start of the last piece; behind it the clock is extrapolated."""
+        return np.datetime64(int(utc_from_tt(self.tt_ns[-1:] + _J2000_NS)[0]), "ns")
+
+    def to_utc(self, coarse: ArrayLike, fine: ArrayLike = 0) -> NDArray[np.datetime64]:
+        """UTC of on-board times.
+
+        Parameters
+        ----------
+        coarse : any shape, s
+            Without the synchronisation bit.
+        fine : same shape or scalar, 1/65536 s
+
+        Returns
+        -------
+        same shape, datetime64[ns]
+        """
+        ticks = np.asarray(coarse).astype(np.int64) * FINE_PER_SECOND + np.asarray(fine).astype(np.int64)
+        return self.ticks_to_utc(ticks)
+
+    def ticks_to_utc(self, ticks: NDArray[np.int64]) -> NDArray[np.datetime64]:
+        """UTC of on-board times in units of 1/65536 s."""
+        flat = np.asarray(ticks, dtype=np.int64).ravel()
+        utc = np.empty(flat.shape, dtype=np.int64)
+        for start in range(0, len(flat), _PIECE):
+            part = slice(start, start + _PIECE)
+            utc[part] = self._utc_ns(flat[part])
+        return utc.view("datetime64[ns]").reshape(np.shape(ticks))
+
+    def _utc_ns(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        piece = self._piece(self.ticks, ticks)
+        since = ticks - self.ticks[piece]
+        # whole nanoseconds of the nominal rate exactly, the small drift in floating point
+        nominal = (since >> 16) * _NS + (((since & 0xFFFF) * _NS + 0x8000) >> 16)
+        drift = np.rint(since * ((self.rate[piece] - 1.0) * (_NS / FINE_PER_SECOND))).astype(np.int64)
+        return utc_from_tt(nominal + drift + (self.tt_ns[piece] + _J2000_NS))
+
+    def to_scet(self, utc: ArrayLike) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+        """On-board time (coarse, fine) of UTC, to the nearest 1/65536 s.
+
+        Parameters
+        ----------
+        utc : any shape, datetime64
+
+        Raises
+        ------
+        TimeError
+            If a time lies before the start of the clock or beyond its 32 bits.
+        """
+        when = np.asarray(utc, dtype="datetime64[ns]").astype(np.int64)
+        tt = tt_from_utc(when) - _J2000_NS
+        piece = self._piece(self.tt_ns, tt)
+        since = (tt - self.tt_ns[piece]).astype(np.int64)
+        nominal = since // _NS * FINE_PER_SECOND
+        rest = since % _NS * (FINE_PER_SECOND / _NS)
+        drift = since * ((1.0 / self.rate[piece] - 1.0) * (FINE_PER_SECOND / _NS))
+        ticks = self.ticks[piece] + nominal + np.rint(rest + drift).astype(np.int64)
+        return normalise_scet(0, ticks)
+
+    @staticmethod
+    def _piece(starts: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.intp] | int:
+        """Piece of each value; one number if all lie in the same, as those of a file mostly do."""
+        if values.size:
+            low, high = np.searchsorted(starts, [values.min(), values.max()], side="right")
+            if low == high:
+                return max(int(low) - 1, 0)
+        return np.maximum(np.searchsorted(starts, values, side="right") - 1, 0)
