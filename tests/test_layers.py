@@ -22,7 +22,7 @@ LAYERS = (
     ("client",),
     ("api", "dashboards", "hub", "services"),
     ("factory",),
-    ("bench",),
+    ("bench", "platform", "doctor"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 _KEPT_S = 2.0
+_DATA_KEPT_S = 15.0
 
 
 @router.get(
@@ -38,10 +39,12 @@ def health(source: TheSource) -> JSONResponse:
 def _report(source: Source) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {"database": {"ok": False}, "archive": {"ok": False}}
     data: dict[str, Any] = {}
-    begin = time.perf_counter()
     try:
-        data = latest_data(source)
+        products = source.lab.catalog.products
+        begin = time.perf_counter()
+        products.latest(type="ql-lightcurve")
         parts["database"] = {"ok": True, "answer_ms": round(1e3 * (time.perf_counter() - begin), 1)}
+        data = source.kept("latest", lambda: latest_data(source), for_s=_DATA_KEPT_S)
         root = source.lab.archive.root
         parts["archive"] = {
             "ok": root.is_dir(),

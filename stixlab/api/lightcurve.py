@@ -134,7 +134,7 @@ def _about(ds: xr.Dataset, interval: Interval) -> dict[str, str]:
         "origin": str(ds.attrs.get("origin", "")),
         "start": as_text(interval.start),
         "end": as_text(interval.end),
-        "software": f"stixlab {ds.attrs.get('software_version') or __version__}",
+        "software": str(ds.attrs.get("software_version") or f"stixlab {__version__}"),
         "definitions": str(ds.attrs.get("idb_version", "")),
         "source_sha256": _joined(ds.attrs.get("source_sha256", "")),
         "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",

@@ -11,10 +11,11 @@ from stixlab.api.source import Source
 from stixlab.errors import NotInCatalogError
 from stixlab.plots.style import BAND_COLOURS
 
-__all__ = ["latest_curve", "polyline"]
+__all__ = ["latest_curve", "polylines"]
 
 _WIDTH, _HEIGHT = 560, 220
 _COLUMNS = 280
+_GAP_COLUMNS = 2
 
 
 def latest_curve(source: Source) -> dict[str, Any] | None:
@@ -33,8 +34,9 @@ def latest_curve(source: Source) -> dict[str, Any] | None:
     times = np.asarray(ds["time"].values).astype("datetime64[ms]").astype(np.int64)
     low, high = np.log10(max(counts.min(), 1.0)), np.log10(max(counts.max(), 10.0))
     bands = [
-        {"points": polyline(times, band, low=low, high=high), "colour": BAND_COLOURS[n % len(BAND_COLOURS)]}
+        {"points": points, "colour": BAND_COLOURS[n % len(BAND_COLOURS)]}
         for n, band in enumerate(counts)
+        for points in polylines(times, band, low=low, high=high)
     ]
     return {
         "width": _WIDTH,
@@ -44,8 +46,8 @@ def latest_curve(source: Source) -> dict[str, Any] | None:
     }
 
 
-def polyline(times: NDArray[np.int64], counts: NDArray[np.float64], *, low: float, high: float) -> str:
-    """Points of an SVG polyline: for each column of the drawing the largest value in it.
+def polylines(times: NDArray[np.int64], counts: NDArray[np.float64], *, low: float, high: float) -> list[str]:
+    """Points of SVG polylines, broken at gaps: for each column of the drawing the largest value in it.
 
     Parameters
     ----------
@@ -60,4 +62,6 @@ def polyline(times: NDArray[np.int64], counts: NDArray[np.float64], *, low: floa
     largest = np.maximum.reduceat(counts, first)
     x = column[first] * (_WIDTH / (_COLUMNS - 1))
     y = (_HEIGHT - 6) * (1 - (np.log10(np.maximum(largest, 1.0)) - low) / max(high - low, 1e-9)) + 3
-    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    points = np.char.add(np.char.add(np.round(x, 1).astype(str), ","), np.round(y, 1).astype(str))
+    breaks = np.flatnonzero(np.diff(column[first]) > _GAP_COLUMNS) + 1
+    return [" ".join(piece) for piece in np.split(points, breaks)]

@@ -20,7 +20,7 @@ class Products:
     """Store of `Product` records.
 
     Beside the products it keeps one small document for each (level, type, origin): a time that the
-    newest of them does not lie before. It only narrows the search for the newest, so that one which is
+    newest of them does not start before. It only narrows the search for the newest, so that one which is
     late (a process was killed between the two writes) costs time and never the right answer.
     """
 
@@ -62,15 +62,17 @@ class Products:
         CatalogError
             If the database does not answer.
         """
-        query = _selection(type, level, origin)
         begin: Document = {}
+        query: Document = {}
         if start is not None:
             begin["$gte"] = truncate(start) - LONGEST
-            query["end"] = {"$gt": truncate(start)}
         if end is not None:
             begin["$lt"] = truncate(end)
         if begin:
             query["start"] = begin
+        if start is not None:
+            query["end"] = {"$gt": truncate(start)}
+        query |= _selection(type, level, origin)
         found = [from_document(d, Product) for d in self._collection.find(query)]
         return sorted(found, key=lambda p: (p.start, p.product_id))
 
@@ -81,15 +83,15 @@ class Products:
         level: str | None = None,
         origin: str | None = None,
     ) -> Product | None:
-        """The product that ends last, None if there is none; cheap however many there are."""
+        """The product that starts last, None if there is none; cheap however many there are."""
         best: Product | None = None
         for key in self._newest.find(_selection(type, level, origin)):
             selection = {name: key[name] for name in ("type", "level", "origin")}
-            recent = {"start": {"$gte": key["since"] - LONGEST}}
-            found = self._collection.find(selection | recent) or self._collection.find(selection)
+            recent = {"start": {"$gte": key["since"]}}
+            found = self._collection.find(recent | selection) or self._collection.find(selection)
             for document in found:
                 product = from_document(document, Product)
-                if best is None or (product.end, product.product_id) > (best.end, best.product_id):
+                if best is None or _later(product) > _later(best):
                     best = product
         return best
 
@@ -138,6 +140,10 @@ class Products:
     def delete(self, product_id: str) -> bool:
         """Whether there was such a product."""
         return self._collection.delete({"_id": product_id}) > 0
+
+
+def _later(product: Product) -> tuple[datetime, datetime, str]:
+    return product.start, product.end, product.product_id
 
 
 def _selection(type_: str | None, level: str | None, origin: str | None) -> Document:

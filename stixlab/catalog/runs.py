@@ -79,7 +79,7 @@ class Runs:
             begin = start if window is None else datetime.now(UTC) - window
             bounds: Document = {} if begin is None else {"$gte": truncate(begin)}
             bounds |= {} if end is None else {"$lt": truncate(end)}
-            found = self._collection.find(query | ({"created": bounds} if bounds else {}))
+            found = self._collection.find(({"created": bounds} if bounds else {}) | query)
             if limit and len(found) >= limit:
                 break
         runs = sorted((from_document(d, Run) for d in found), key=_order, reverse=True)

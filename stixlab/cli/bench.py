@@ -31,7 +31,11 @@ def bench_command(name: str | None, *, check: bool, as_json: bool) -> None:
                 print_json({**asdict(found), "met": found.met})
                 continue
             sign = "<=" if found.smaller_is_better else ">="
-            goal = f"  goal {sign} {found.goal:,g}  {'met' if found.met else 'MISSED'}" if found.goal is not None else ""
+            goal = (
+                f"  goal {sign} {found.goal:,g}  {'met' if found.met else 'MISSED'}"
+                if found.goal is not None
+                else ""
+            )
             click.echo(f"{found.benchmark:<10} {found.name:<58} {found.value:>12,.4g} {found.unit:<12}{goal}")
     if check and missed:
         say(f"bench: {len(missed)} goal(s) missed: " + "; ".join(m.name for m in missed))

@@ -80,11 +80,22 @@ def note_start(folder: Path, name: str, pid: int) -> None:
         restarts = last["restarts"] + 1 if last["hub"] == os.getpid() else 0
     except (OSError, ValueError, KeyError):
         restarts = 0
-    started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    now = datetime.now(UTC)
+    started = f"{now:%Y-%m-%dT%H:%M:%SZ}"
     entry = {"pid": pid, "started": started, "restarts": restarts, "hub": os.getpid()}
     write_bytes(path, json.dumps(entry).encode())
     if restarts:
-        log.warning("service restarted", extra={"service": name, "restarts": restarts})
+        log.warning("service %s restarted, %d times by now", name, restarts)
+        event = {
+            "time": now.isoformat(timespec="milliseconds"),
+            "part": name,
+            "what": "restarted",
+            "detail": "",
+        }
+        events = folder.parents[1] / "log" / "events.jsonl"
+        events.parent.mkdir(parents=True, exist_ok=True)
+        with events.open("a") as file:
+            file.write(json.dumps(event) + "\n")
 
 
 def watch_closely() -> None:

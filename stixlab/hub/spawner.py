@@ -6,6 +6,9 @@ between members. An installation for strangers spawns into containers or account
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,14 @@ from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import Any as AnyTrait
 
 from stixlab.hub.environment import settings_environment
+from stixlab.hub.places import runtime_folder
 from stixlab.settings import project_folder
 
 __all__ = ["TeamSpawner", "prepare_folder"]
+
+
+_UNWANTED = ("@jupyterlab/apputils-extension:announcements", "@voila-dashboards/jupyterlab-preview")
+"""Parts of JupyterLab that would ask other machines for news, or show what the public apps show."""
 
 
 class TeamSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # jupyterhub has no types
@@ -34,9 +42,8 @@ class TeamSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # jupyterhu
         self.args = [
             "--KernelManager.transport=ipc",
             "--ServerApp.terminals_enabled=True",
-            "--LabApp.news_url=None",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            "--ContentsManager.allow_hidden=False",
+            "--LabApp.extension_manager=readonly",
+            *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
         self.http_timeout = 60
         self.start_timeout = 60
@@ -54,10 +61,18 @@ class TeamSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # jupyterhu
             | {
                 "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', '')}",
                 "IPYTHONDIR": str(folder / ".ipython"),
+                "JUPYTER_RUNTIME_DIR": str(self._runtime_folder()),
                 "JUPYTER_CONFIG_DIR": str(folder / ".jupyter"),
                 "JUPYTER_DATA_DIR": str(folder / ".local" / "share" / "jupyter"),
             }
         )
+
+    def _runtime_folder(self) -> Path:
+        """Where the sockets of the member's kernels are; short, since names of sockets are."""
+        name = hashlib.sha256(self.user.name.encode()).hexdigest()[:8]
+        folder = runtime_folder(self.settings.home) / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     async def start(self) -> Any:
         """Make the member's folder with the shared notebooks in it, then start the server."""
@@ -74,3 +89,7 @@ def prepare_folder(folder: Path) -> None:
             link.unlink()
         if not link.exists() and not link.is_symlink():
             link.symlink_to(shared, target_is_directory=True)
+    page_config = folder / ".jupyter" / "labconfig" / "page_config.json"
+    if not page_config.exists():
+        page_config.parent.mkdir(parents=True, exist_ok=True)
+        page_config.write_text(json.dumps({"disabledExtensions": dict.fromkeys(_UNWANTED, True)}, indent=1))

@@ -52,6 +52,8 @@ class PublicApps(Voila):  # type: ignore[misc]  # voila has no types
         """Settings of the web application, with the desk that admits viewers."""
         settings: dict[str, Any] = super().init_settings()
         settings["viewers"] = viewers = Viewers(self.kernel_manager, Path(self.root_dir))
+        # Notebooks of an installation are its own; that nobody signed them is no news.
+        self.log.addFilter(lambda record: "is not trusted" not in record.getMessage())
         IOLoop.current().add_callback(viewers.warm_up)
         return settings
 
@@ -136,6 +138,7 @@ def app_config(settings: Settings, *, port: int) -> Config:
 def main() -> None:
     """Serve the apps where the hub says, until told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
     address = urlsplit(os.environ.get("STIXLAB_SERVICE_URL", ""))
     if not address.port:
         raise SettingsError("STIXLAB_SERVICE_URL: expected http://127.0.0.1:PORT, as the hub gives it")

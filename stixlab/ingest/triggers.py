@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stixlab.ingest.assemble import product_id
 from stixlab.ingest.receive import DayKey
 from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import find_pipelines
@@ -78,9 +79,7 @@ def _with_neighbours(catalog: Any, days: Iterable[DayKey]) -> set[DayKey]:
     for product_type, origin, day in list(wanted):
         start = datetime.fromisoformat(day).replace(tzinfo=UTC)
         for other in (start - timedelta(days=1), start + timedelta(days=1)):
-            key = (product_type, origin, f"{other:%Y-%m-%d}")
-            if key not in wanted and catalog.products.find(
-                type=product_type, origin=origin, start=other, end=other + timedelta(days=1)
-            ):
-                wanted.add(key)
+            beside = f"{other:%Y-%m-%d}"
+            if catalog.products.get(product_id("L1", product_type, beside, origin)) is not None:
+                wanted.add((product_type, origin, beside))
     return wanted

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stixlab.errors import PipelineError
-from stixlab.files import TEMPORARY, new_file, sha256_of, write_bytes
+from stixlab.files import TEMPORARY, new_file, sha256_of, write_bytes, write_failed
 from stixlab.model.run import Run
 from stixlab.pipeline.outputs import Output, read_outputs
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
@@ -95,7 +95,11 @@ def execute(
     """
     work = folder / f"{TEMPORARY}{os.getpid()}-work"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    (folder / "failed.ipynb").unlink(missing_ok=True)
+    try:
+        work.mkdir(parents=True)
+    except OSError as error:
+        raise write_failed(work, error) from error
     executed = work / "executed.ipynb"
     started = datetime.now(UTC)
     try:
@@ -113,7 +117,6 @@ def execute(
         provenance = _provenance(run, spec, started) | {"finished": finished.isoformat(), "inputs": inputs}
         notebook = folder / f"{spec.name}.ipynb"
         _keep(executed, notebook, provenance)
-        (folder / "failed.ipynb").unlink(missing_ok=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     log.info(

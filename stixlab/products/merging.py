@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -186,8 +187,8 @@ def split_days(ds: xr.Dataset) -> Iterator[tuple[np.datetime64, xr.Dataset]]:
     """
     days = ds["time"].to_numpy().astype("datetime64[D]")
     changes = (np.flatnonzero(days[1:] != days[:-1]) + 1).tolist()
-    starts: list[int] = [0, *changes] if len(days) else []
-    for start, stop in zip(starts, [*starts[1:], len(days)], strict=True):
+    edges: list[int] = [0, *changes, len(days)] if len(days) else []
+    for start, stop in itertools.pairwise(edges):
         part = ds.isel(time=slice(start, stop))
         yield days[start], part.assign_attrs(coverage({"time_bounds": part["time_bounds"].to_numpy()}))
 

@@ -21,14 +21,14 @@ from typing import Self
 from stixlab.catalog.connect import DATABASE, connect_database
 from stixlab.catalog.users import KEEPER, ROLES, ensure_keeper, ensure_users
 from stixlab.catalog.workers import process_start
-from stixlab.errors import ConflictError, ServiceError, SettingsError, StixlabError
+from stixlab.errors import ServiceError, SettingsError, StixlabError
 from stixlab.services.credentials import Credentials, read_or_make_credentials, write_private
 from stixlab.services.database_server import (
     Places,
     Server,
-    accepts,
     choose_port,
     find_strays,
+    listens,
     read_note,
     server_command,
     start_server,
@@ -217,7 +217,7 @@ def _start(places: Places, credentials: Credentials) -> Server:
     """Start the server, its users made first if need be. The caller holds the lock."""
     ready = is_ready(places)
     for stray in find_strays(places):
-        if ready and stray.auth and accepts(stray.port):
+        if ready and stray.auth and listens(stray):
             write_note(places, stray)
             return stray
         stop_server(stray)
@@ -277,7 +277,7 @@ def serve(home: Path) -> None:
             stop_server(other)
         port = choose_port(last.port if last else 0)
         command, environment = server_command(places, port, auth=True)
-        write_note(places, Server(os.getpid(), process_start(os.getpid()), port))
+        write_note(places, Server(os.getpid(), process_start(os.getpid()), port, supervised=True))
         # The lock on the start ends here, the one of the clients stays with the server.
         os.execve(command[0], command, environment)  # noqa: S606  (no shell is wanted)
 
@@ -288,22 +288,9 @@ def database_part(home: Path) -> Part:
 
     def ready() -> bool:
         server = read_note(places)
-        return server is not None and server.lives() and is_ready(places) and accepts(server.port)
+        return server is not None and server.supervised and server.lives() and listens(server)
 
-    command = (sys.executable, "-m", "stixlab.services.database", str(home))
+    command = (sys.executable, "-m", "stixlab.services.database_process", str(home))
     return Part(
         "database", command, env=dict(os.environ), ready=ready, ready_timeout_s=60.0, stop_timeout_s=8.0
     )
-
-
-def main() -> int:
-    """Run ``python -m stixlab.services.database HOME``."""
-    try:
-        serve(Path(sys.argv[1]))
-    except (ServiceError, ConflictError) as error:
-        sys.stderr.write(f"{error}\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

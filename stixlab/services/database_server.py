@@ -23,6 +23,7 @@ from stixlab.catalog.workers import process_is, process_start
 from stixlab.errors import ServiceError
 from stixlab.services.credentials import write_private
 from stixlab.services.logs import last_lines, open_log
+from stixlab.services.parts import MARK
 
 __all__ = [
     "CACHE_SIZE",
@@ -31,6 +32,7 @@ __all__ = [
     "accepts",
     "choose_port",
     "find_strays",
+    "listens",
     "program",
     "read_note",
     "server_command",
@@ -46,6 +48,7 @@ CACHE_SIZE = "128M"
 _HOST = "127.0.0.1"
 _START_S = 30.0
 _STOP_S = 8.0
+_REPEAT_S = 0.3
 _POLL_S = 0.01
 _PORT_TRIES = 4
 _KEPT_VARIABLES = (
@@ -58,6 +61,7 @@ _KEPT_VARIABLES = (
     "LD_LIBRARY_PATH",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
+    MARK,
 )
 
 
@@ -118,6 +122,8 @@ class Server:
     port: int
     auth: bool = True
     """Whether it asks who one is."""
+    supervised: bool = False
+    """Whether it is a part of `stixlab up`."""
 
     def lives(self) -> bool:
         """Whether that very process runs."""
@@ -246,10 +252,23 @@ def wait_until_it_listens(server: Server) -> bool:
     """Whether a server that was started accepts connections, now or soon; False when it ends before."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and server.lives():
-        if accepts(server.port):
+        if listens(server):
             return True
         time.sleep(_POLL_S)
     return False
+
+
+def listens(server: Server) -> bool:
+    """Whether its port accepts connections and is its own, not that of another program."""
+    if not accepts(server.port):
+        return False
+    try:
+        open_ports = psutil.Process(server.pid).net_connections("tcp")
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == server.port for c in open_ports)
 
 
 def stop_server(server: Server) -> None:
@@ -257,16 +276,18 @@ def stop_server(server: Server) -> None:
 
     What was acknowledged is on the disk, so a server that does not end when asked to is killed without loss.
     """
-    asked = time.monotonic()
+    asked = due = time.monotonic()
     with suppress(ProcessLookupError):
-        if server.lives():
-            os.kill(server.pid, signal.SIGTERM)
-        while server.lives():
-            # It waits in accept(2) and sees the request only when somebody connects, or after 2 s.
-            accepts(server.port)
-            if time.monotonic() - asked > _STOP_S:
+        while server.lives() and time.monotonic() < asked + 2 * _STOP_S:
+            # It waits in accept(2) and sees a request only when somebody connects, or after 2 s. While it
+            # still accepts it has not begun to stop: a request in its first instants may pass it by.
+            accepting = accepts(server.port)
+            if time.monotonic() > asked + _STOP_S:
                 os.kill(server.pid, signal.SIGKILL)
-            time.sleep(2 * _POLL_S)
+            elif time.monotonic() >= due and (accepting or due == asked):
+                os.kill(server.pid, signal.SIGTERM)
+                due = time.monotonic() + _REPEAT_S
+            time.sleep(_POLL_S)
 
 
 def find_strays(places: Places) -> list[Server]:

@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
@@ -58,26 +59,29 @@ def main(arguments: list[str]) -> int:
         if deadline and time.monotonic() >= deadline:
             break
     _end_all(child, polite=status is not None)
-    return (
-        os.waitstatus_to_exitcode(status) % 256
-        if status is not None and os.WIFEXITED(status)
-        else 128 + (os.WTERMSIG(status) if status is not None else signal.SIGKILL)
-    )
+    if status is None:
+        return 128 + signal.SIGKILL
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
 
 
 def _start(command: list[str], stop_signal: int) -> int:
     guardian = os.getpid()
+    # A signal that comes just now must find the child with the usual handlers, or it would be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
         return child
     signal.set_wakeup_fd(-1)
     for each in (*_STOPPING, signal.SIGCHLD, signal.SIGPIPE):
         signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     os.setpgid(0, 0)
     _prctl(_PR_SET_PDEATHSIG, stop_signal)
     if os.getppid() == guardian:
         try:
-            os.execvp(command[0], command)
+            os.execvp(command[0], command)  # noqa: S606  (no shell is wanted)
         except OSError as error:
             sys.stderr.write(f"{command[0]}: cannot be started: {error.strerror}\n")
             sys.stderr.flush()
@@ -117,16 +121,16 @@ def _descendants(child: int) -> set[int]:
     """Processes that descend from this one; without /proc only the child, if it lives."""
     parents: dict[int, int] = {}
     try:
-        names = [n for n in os.listdir("/proc") if n.isdigit()]
+        folders = [p for p in Path("/proc").iterdir() if p.name.isdigit()]
     except OSError:
         with suppress(OSError):
             os.killpg(child, 0)
             return {child}
         return set()
-    for name in names:
-        with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as stream:
-            text = stream.read()
-            parents[int(name)] = int(text[text.rfind(b")") + 2 :].split()[1])
+    for folder in folders:
+        with suppress(OSError, ValueError, IndexError):
+            text = (folder / "stat").read_bytes()
+            parents[int(folder.name)] = int(text[text.rfind(b")") + 2 :].split()[1])
     found = {os.getpid()}
     while True:
         more = {pid for pid, parent in parents.items() if parent in found} - found

@@ -6,7 +6,10 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Part"]
+__all__ = ["MARK", "Part"]
+
+MARK = "STIXLAB_UP"
+"""Variable that all processes below one `stixlab up` inherit: a random name of that run, a dot, the part."""
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,18 @@ import psutil
 
 from stixlab.catalog.workers import process_is
 from stixlab.services.credentials import write_private
+from stixlab.services.parts import MARK
 
 __all__ = [
-    "MARK",
     "PartState",
     "UpState",
     "end_leftovers",
+    "end_marked",
     "lock_path",
     "read_last_state",
     "read_state",
     "write_state",
 ]
-
-MARK = "STIXLAB_UP"
-"""Variable that all processes below one `stixlab up` inherit; its value is that of no other."""
 
 _POLITE_S = 5.0
 _KILL_S = 5.0
@@ -113,17 +111,20 @@ def end_leftovers(home: Path) -> int:
     state = read_last_state(home)
     if state is None or process_is(state.pid, state.start):
         return 0
-    found = _marked(state.mark)
-    for number, time_s in ((psutil.Process.terminate, _POLITE_S), (psutil.Process.kill, _KILL_S)):
+    return end_marked(state.mark)
+
+
+def end_marked(mark: str) -> int:
+    """End all processes whose mark begins so, first asked, then killed; return how many there were."""
+    left = found = _marked(mark)
+    for end, time_s in ((psutil.Process.terminate, _POLITE_S), (psutil.Process.kill, _KILL_S)):
         deadline = time.monotonic() + time_s
-        for process in (left := _marked(state.mark)):
+        for process in left:
             with suppress(psutil.Error):
-                number(process)
+                end(process)
         while left and time.monotonic() < deadline:
             time.sleep(0.05)
-            left = _marked(state.mark)
-        if not left:
-            break
+            left = _marked(mark)
     return len(found)
 
 
@@ -133,7 +134,7 @@ def _marked(mark: str) -> list[psutil.Process]:
         with suppress(psutil.Error, OSError):
             if (
                 process.pid != os.getpid()
-                and process.environ().get(MARK) == mark
+                and process.environ().get(MARK, "").startswith(mark)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process)

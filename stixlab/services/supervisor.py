@@ -11,12 +11,8 @@ import logging
 import os
 import secrets
 import signal
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -27,14 +23,10 @@ from typing import Any
 
 from stixlab.catalog.workers import process_is, process_start
 from stixlab.errors import ConflictError, ServiceError
-from stixlab.services import guardian
-from stixlab.services.database_server import accepts
 from stixlab.services.locks import FileLock
-from stixlab.services.logs import last_lines, open_log
+from stixlab.services.logs import open_log
 from stixlab.services.parts import Part
 from stixlab.services.state import (
-    MARK,
-    PartState,
     UpState,
     end_leftovers,
     lock_path,
@@ -42,17 +34,16 @@ from stixlab.services.state import (
     read_state,
     write_state,
 )
+from stixlab.services.watched import Watched
 
 __all__ = ["Event", "Supervisor", "stop"]
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_GUARDIAN_S = 10.0
-"""What a guardian may need beyond the part's own time to end what descends from it."""
+_KILLED_S = 10.0
 _STEADY_S = 60.0
 """A part that was ready for so long starts again at once when it dies."""
-_ANSWER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -70,56 +61,6 @@ class Event:
     def __str__(self) -> str:
         text = f"{self.part} {self.what}".strip()
         return f"{text}: {self.detail}" if self.detail else text
-
-
-class _Watched:
-    """A part and what has become of it."""
-
-    def __init__(self, part: Part, log_path: Path) -> None:
-        self.part = part
-        self.log_path = log_path
-        self.process: subprocess.Popen[bytes] | None = None
-        self.state = "waiting"
-        self.since = datetime.now(UTC)
-        self.changed = time.monotonic()
-        self.restarts = 0
-        self.failures = 0
-        self.next_start = 0.0
-        self.last_exit = ""
-        self.start = ""
-        self.log_offset = 0
-
-    def turn(self, state: str) -> None:
-        self.state, self.since, self.changed = state, datetime.now(UTC), time.monotonic()
-
-    def runs(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def is_ready(self) -> bool:
-        check = self.part.ready
-        if check is None:
-            return True
-        if callable(check):
-            return check()
-        if isinstance(check, int):
-            return accepts(check)
-        try:
-            with urllib.request.urlopen(check, timeout=_ANSWER_S):  # noqa: S310  (an address of our own)
-                return True
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code < 500
-        except OSError:
-            return False
-
-    def tail(self) -> str:
-        return last_lines(self.log_path, offset=self.log_offset) or "(nothing)"
-
-    def as_state(self) -> PartState:
-        pid = self.process.pid if self.process is not None and self.runs() else 0
-        since = self.since.isoformat(timespec="seconds")
-        start = self.start if pid else ""
-        return PartState(self.part.name, pid, start, self.state, since, self.restarts, self.last_exit)
 
 
 class Supervisor:
@@ -152,7 +93,7 @@ class Supervisor:
         self.url = url
         self._on_event = on_event
         self._backoff_s = backoff_s
-        self._watched = [_Watched(p, home / "log" / f"{p.name}.log") for p in parts]
+        self._watched = [Watched(p, home / "log" / f"{p.name}.log") for p in parts]
         self._mark = secrets.token_hex(8)
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._stop = threading.Event()
@@ -224,7 +165,7 @@ class Supervisor:
             self._start(each)
             while not self._stop.is_set():
                 if not each.runs():
-                    self._died(each)
+                    self._died(each, again=False)
                     raise ServiceError(
                         f"{each.part.name}: {each.last_exit} before it was ready; its log {each.log_path} ends:\n{each.tail()}"
                     )
@@ -232,7 +173,7 @@ class Supervisor:
                     break
                 if time.monotonic() - each.changed > each.part.ready_timeout_s:
                     raise ServiceError(
-                        f"{each.part.name}: not ready after {each.part.ready_timeout_s:.0f} s ({_expected(each.part)}); "
+                        f"{each.part.name}: not ready after {each.part.ready_timeout_s:.0f} s ({each.expected()}); "
                         f"its log {each.log_path} ends:\n{each.tail()}"
                     )
                 self._stop.wait(_POLL_S)
@@ -255,55 +196,31 @@ class Supervisor:
                     self._tell(
                         each.part.name, "not ready", f"after {each.part.ready_timeout_s:.0f} s; it is ended"
                     )
-                    self._end(each)
+                    each.end(self._mark, lambda: self._asked > 1)
                     self._died(each)
             elif each.state == "ready" and each.failures and time.monotonic() - each.changed > _STEADY_S:
                 each.failures = 0
 
-    def _start(self, each: _Watched) -> None:
-        part = each.part
-        handle = open_log(each.log_path)
-        try:
-            each.log_offset = os.fstat(handle).st_size
-            env = dict(part.env() if callable(part.env) else part.env) | {MARK: self._mark}
-            command = [sys.executable, "-I", "-S", guardian.__file__, str(os.getpid())]
-            command += [str(int(part.stop_signal)), str(part.stop_timeout_s), *part.command]
-            each.process = subprocess.Popen(
-                command,
-                env=env,
-                cwd=part.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=handle,
-                stderr=handle,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ServiceError(f"{part.name}: cannot be started: {error.strerror or error}") from error
-        finally:
-            os.close(handle)
-        each.start = process_start(each.process.pid)
-        each.turn("starting")
-        self._tell(part.name, "starting", f"process {each.process.pid}")
+    def _start(self, each: Watched) -> None:
+        each.launch(self._mark)
+        self._tell(each.part.name, "starting", f"process {each.pid}")
 
-    def _became_ready(self, each: _Watched) -> bool:
+    def _became_ready(self, each: Watched) -> bool:
         if not each.is_ready():
             return False
         each.turn("ready")
         self._tell(each.part.name, "ready")
         return True
 
-    def _died(self, each: _Watched) -> None:
-        code = each.process.returncode if each.process is not None else 0
-        each.last_exit = _how(code)
-        pause = self._wait_longer(each)
+    def _died(self, each: Watched, *, again: bool = True) -> None:
+        each.bury(self._mark)
+        then = f"; started again in {self._wait_longer(each):.1f} s" if again else ""
         last = each.tail().splitlines()[-1]
-        self._tell(
-            each.part.name, "died", f"{each.last_exit}; started again in {pause:.1f} s; it said last: {last}"
-        )
+        self._tell(each.part.name, "died", f"{each.last_exit}{then}; it said last: {last}")
 
-    def _wait_longer(self, each: _Watched) -> float:
+    def _wait_longer(self, each: Watched) -> float:
         first, longest = self._backoff_s
-        pause = min(first * 2**each.failures, longest)
+        pause: float = min(first * 2.0**each.failures, longest)
         each.failures += 1
         each.next_start = time.monotonic() + pause
         each.turn("waiting")
@@ -313,24 +230,11 @@ class Supervisor:
         for each in reversed(self._watched):
             if each.runs():
                 self._tell(each.part.name, "stopping")
-                self._end(each)
+                each.end(self._mark, lambda: self._asked > 1)
                 each.turn("stopped")
                 self._tell(each.part.name, "stopped")
             each.turn("stopped")
         self._note()
-
-    def _end(self, each: _Watched) -> None:
-        """End a part with all that descends from it."""
-        process = each.process
-        if process is None:
-            return
-        deadline = time.monotonic() + each.part.stop_timeout_s + _GUARDIAN_S
-        process.terminate()
-        while process.poll() is None and time.monotonic() < deadline and self._asked < 2:
-            time.sleep(_POLL_S / 2)
-        if process.poll() is None:
-            _kill_tree(process.pid)
-            process.wait()
 
     def _tell(self, part: str, what: str, detail: str = "") -> None:
         event = Event(datetime.now(UTC).isoformat(timespec="milliseconds"), part, what, detail)
@@ -378,7 +282,7 @@ def stop(home: Path, timeout_s: float = 60.0) -> bool:
             time.sleep(_POLL_S / 2)
         if process_is(state.pid, state.start):
             os.kill(state.pid, signal.SIGKILL)
-            while process_is(state.pid, state.start):
+            while process_is(state.pid, state.start) and time.monotonic() < deadline + _KILLED_S:
                 time.sleep(_POLL_S / 2)
     except ProcessLookupError:
         pass
@@ -399,30 +303,3 @@ def _taken(home: Path) -> ConflictError:
     return ConflictError(
         f"stixlab up: expected nobody else on {home}; found {who}; `stixlab down` stops it", pid=pid
     )
-
-
-def _expected(part: Part) -> str:
-    if isinstance(part.ready, str):
-        return f"no answer from {part.ready}"
-    if isinstance(part.ready, int):
-        return f"nobody listens on port {part.ready}"
-    return "it does not say so"
-
-
-def _how(code: int) -> str:
-    """How a process ended, from the exit status of its guardian."""
-    number = code - 128 if code > 128 else -code
-    if number > 0:
-        with suppress(ValueError):
-            return f"ended by {signal.Signals(number).name}"
-    return f"ended with status {code}"
-
-
-def _kill_tree(pid: int) -> None:
-    import psutil
-
-    with suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in [*root.children(recursive=True), root]:
-            with suppress(psutil.Error):
-                process.kill()

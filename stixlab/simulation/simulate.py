@@ -41,8 +41,8 @@ KINDS = ("xml", "bin")
 _CLEAR = np.timedelta64(900, "s")
 """No flare is drawn nearer to the limits of the range: its background would not be seen."""
 _DAY = np.timedelta64(1, "D")
-Progress = Callable[[int, int], None]
-"""Called with the days done and the days there are."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, the days done and the days there are."""
 FlareLike = SolarFlare | tuple[Any, float]
 """A flare, or the UTC of its peak and its size in 4-10 keV counts per 4 s over the background."""
 
@@ -117,7 +117,7 @@ def simulate(
     definitions, clock
         None for those shipped.
     progress
-        Called with the days done and the days there are.
+        Called with what is done, the days done and the days there are.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def simulate(
         files += _write(blocks, out / stem, kinds, clock)
         n_packets += sum(len(b) for b in blocks)
         if progress is not None:
-            progress(number + 1, len(days))
+            progress("simulating", number + 1, len(days))
     inside = tuple(_truth(f) for f in sun if first <= f.peak < last)
     done = Truth(
         as_text(first), as_text(last), seed, tuple(BACKGROUND.tolist()), inside, n_packets, tuple(files)

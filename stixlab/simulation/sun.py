@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["N_BANDS", "SolarFlare", "band_counts", "draw_flares", "flare_light", "make_flare"]
 
 N_BANDS = 5
-SMALLEST, LARGEST = 150.0, 300_000.0
+SMALLEST, LARGEST = 200.0, 300_000.0
 """Limits of the sizes that are drawn, counts in 4 s."""
 _INDEX = 1.8
 """Exponent of the distribution of sizes, dN/dS ~ S**-1.8, as observed for peak fluxes (Crosby et al. 1993)."""
@@ -54,7 +54,7 @@ def make_flare(peak: np.datetime64, size: float, *, stretch: float = 1.0) -> Sol
         Factor on both times.
     """
     longer = (size / 1000.0) ** 0.12 * stretch
-    return SolarFlare(peak.astype("datetime64[ns]"), float(size), 60.0 * longer, 180.0 * longer)
+    return SolarFlare(peak.astype("datetime64[ns]"), float(size), 45.0 * longer, 120.0 * longer)
 
 
 def draw_flares(
@@ -76,7 +76,7 @@ def draw_flares(
     low, high = SMALLEST**power, LARGEST**power
     sizes = (low + share * (high - low)) ** (1.0 / power)
     at_s = rng.random(n) * span_s
-    stretch = np.exp(rng.normal(0.0, 0.3, n))
+    stretch = np.exp(rng.normal(0.0, 0.25, n))
     drawn = [
         make_flare(start + np.timedelta64(round(t * 1e9), "ns"), s, stretch=f)
         for t, s, f in zip(at_s, sizes, stretch, strict=True)

@@ -115,7 +115,8 @@ def decompress(
         place = each.astype(np.int64) * 256 + flat
     elif len(used) == 0:
         used = np.zeros(1, dtype=np.int64)
-    values, variances = (table[used].ravel() for table in _tables())
+    all_values, all_variances = _tables()
+    values, variances = all_values[used].ravel(), all_variances[used].ravel()
     _check_range(place, values, np.dtype(value_dtype), used)
     value, variance = _gather(place, values.astype(value_dtype), variances.astype(variance_dtype))
     return value.reshape(np.shape(codes)), variance.reshape(np.shape(codes))

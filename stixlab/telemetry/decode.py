@@ -54,6 +54,25 @@ class Columns:
         splits = self.splits[name]
         return self.values[name][splits[index] : splits[index + 1]]
 
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.integer[Any]] | slice) -> Columns:
+        """Some of the packets with their part of every column.
+
+        Parameters
+        ----------
+        chosen
+            Mask (n,), indices, or a slice.
+        """
+        index = np.arange(len(self))[chosen]
+        values, splits = {}, {}
+        parts: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        for name, column in self.values.items():
+            old = self.splits[name]
+            if id(old) not in parts:
+                parts[id(old)] = _parts(old, index)
+            splits[name], place = parts[id(old)]
+            values[name] = column[place]
+        return Columns(spid=self.spid, block=self.block.select(index), values=values, splits=splits)
+
     def single(self, name: str) -> NDArray[Any]:
         """(n,) a parameter that stands once in each packet.
 
@@ -74,6 +93,17 @@ class Columns:
                 parameter=name,
             )
         return values
+
+
+def _parts(
+    splits: NDArray[np.int64], index: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Splits of some packets, and the elements that belong to them."""
+    counts = np.diff(splits)[index]
+    chosen = np.zeros(len(index) + 1, dtype=np.int64)
+    np.cumsum(counts, out=chosen[1:])
+    place = np.arange(chosen[-1]) + np.repeat(splits[:-1][index] - chosen[:-1], counts)
+    return chosen, place
 
 
 def decode(

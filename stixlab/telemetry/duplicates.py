@@ -10,15 +10,19 @@ from stixlab.telemetry.frames import PacketBlock, Status
 __all__ = ["identities", "mark_duplicates"]
 
 
-def identities(block: PacketBlock) -> NDArray[np.void]:
-    """(n,) APID, sequence count and on-board time of each packet, comparable for equality."""
-    keys = np.zeros(
-        len(block),
-        dtype=[("apid", "<u2"), ("count", "<u2"), ("coarse", "<u4"), ("fine", "<u2"), ("sync", "u1")],
-    )
-    keys["apid"], keys["count"] = block.apid, block.sequence_count
-    keys["coarse"], keys["fine"], keys["sync"] = block.scet_coarse, block.scet_fine, block.synchronised
-    return keys
+def identities(block: PacketBlock) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What makes a packet one and the same, as two numbers.
+
+    Returns
+    -------
+    time : (n,)
+        On-board time in 1/65536 s, with the synchronisation flag above it.
+    counter : (n,)
+        APID and sequence count.
+    """
+    time = block.scet_coarse.astype(np.int64) << 16 | block.scet_fine
+    time |= (~block.synchronised).astype(np.int64) << 47
+    return time, block.apid.astype(np.int64) << 14 | block.sequence_count
 
 
 def mark_duplicates(block: PacketBlock) -> PacketBlock:
@@ -28,14 +32,16 @@ def mark_duplicates(block: PacketBlock) -> PacketBlock:
     with the same bytes are duplicates, with other bytes conflicts. Truncated packets stay
     truncated unless a better one is there.
     """
-    _, first, inverse, counts = np.unique(
-        identities(block), return_index=True, return_inverse=True, return_counts=True
-    )
-    if len(first) == len(block):
+    time, counter = identities(block)
+    in_time = np.sort(time)
+    if not (in_time[1:] == in_time[:-1]).any():
+        return block
+    order = np.lexsort((counter, time))
+    new = (np.diff(time[order]) != 0) | (np.diff(counter[order]) != 0)
+    if new.all():
         return block
     status = block.status.copy()
-    order = np.argsort(inverse, kind="stable")
-    groups = np.split(order, np.cumsum(counts)[:-1])
+    groups = np.split(order, np.flatnonzero(new) + 1)
     lengths = block.lengths
     for members in groups:
         if len(members) == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
@@ -13,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
+from stixlab.files import new_file
 
 __all__ = ["SIMULATED_DESTINATION", "PacketBlock", "Status"]
 
 SIMULATED_DESTINATION = 0x5A
-"""Destination byte (byte 9) of packets that the simulator made; the mission sends 0."""
+"""Destination byte (byte 9) of packets that the simulator made; real packets have 0, 110 or 120."""
 
 _MAGIC = b"stixlab packets 1\n"
 _ALIGNMENT = 64
@@ -169,18 +169,11 @@ class PacketBlock:
             place += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
         head = _MAGIC + json.dumps(table, separators=(",", ":")).encode()
         head += b" " * (-(len(head) + 1) % _ALIGNMENT) + b"\n"
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with partial.open("wb") as file:
-                file.write(head)
-                for array in arrays.values():
-                    file.write(array.data)
-                    file.write(b"\0" * (-array.nbytes % _ALIGNMENT))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with new_file(path) as temporary, temporary.open("wb") as file:
+            file.write(head)
+            for array in arrays.values():
+                file.write(array.data)
+                file.write(b"\0" * (-array.nbytes % _ALIGNMENT))
 
     @classmethod
     def load(cls, path: Path) -> PacketBlock:

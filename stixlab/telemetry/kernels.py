@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _STEPS_WORTH_COMPILING = 150_000
 """Fields to visit above which importing numba (about 0.4 s) pays."""
-_STEPS_WORTH_COMPILED = 2_000
+_STEPS_WORTH_COMPILED = 300
 """The same when numba is there already and only the call has to pay."""
 
 _OK, _CORRUPT, _TRAILING = 0, 4, 5  # values of `frames.Status`; the compiler wants plain numbers

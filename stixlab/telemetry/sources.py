@@ -24,7 +24,8 @@ EDDS_HEADER_BYTES = 76
 """Header that the control system puts before each packet of its files."""
 _LOOKED_AT = 1 << 16
 """Bytes at the start of a file by which text is told from binary."""
-_HEX_TEXT = re.compile(rb"\A\s*(?:0[xX])?[0-9A-Fa-f](?:[0-9A-Fa-f\s]|0[xX])*\Z")
+_HEX_LINES = re.compile(rb"(?:^[0-9A-Fa-fxX \t\r\f]++(?:\n\s*+|\Z))++", re.MULTILINE)
+_LB_ROW = re.compile(rb"0[dD][0-9A-Fa-f]{30,}+")
 _PACKET_ELEMENT = re.compile(rb"<(?:\w+:)?Packet>([^<]*)")
 _TC_ELEMENT = re.compile(rb"<(?:\w+:)?PktTcReportListElement[\s>]")
 _NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
@@ -86,7 +87,7 @@ def recognise(content: bytes | memoryview, name: str = "") -> Kind:
         if re.search(rb"<(?:\w+:)?(?:PktRawResponse|PktTmRaw|Packet)", start):
             return Kind.EDDS_TM
         raise _unrecognised(name, "XML without PktRawResponse, Packet or PktTcReport in its first 64 kB")
-    if _HEX_TEXT.match(start) and _holds_packet(_digits(start)[0]):
+    if b"\0" not in start and any(_holds_packet(_digits(run[0])[0]) for run in _HEX_LINES.finditer(start)):
         return Kind.HEX
     if _holds_packet(bytes(content)):
         return Kind.BINARY
@@ -163,35 +164,35 @@ def _first_wrong(text: bytes) -> int:
 
 
 def _hex_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
-    data, places = _digits(content)
-    report.use("markup", len(content) - 2 * len(data))
-    yield _Piece(data, 0, 2, places)
+    """One piece for each run of lines of digits; other lines are skipped."""
+    last = 0
+    for run in _HEX_LINES.finditer(content):
+        _skip_lines(content, last, run.start(), report)
+        last = run.end()
+        data, places = _digits(run[0])
+        report.use("markup", len(run[0]) - 2 * len(data))
+        yield _Piece(data, 0, 2, places + run.start())
+    _skip_lines(content, last, len(content), report)
+
+
+def _skip_lines(content: bytes, start: int, end: int, report: DecodeReport) -> None:
+    blank = not content[start:end].strip()
+    report.use("markup" if blank else "skipped", end - start)
+    if not blank:
+        report.remark("text that is not hexadecimal", start, end - start)
 
 
 def _lb_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
-    """One piece for each row of the table DATA."""
-    from io import BytesIO
+    """One piece for each row of the table: its digits are found as such.
 
-    from astropy.io import fits
-
+    The binary columns between them begin with zero bytes; no FITS library is needed, and a
+    damaged header loses nothing.
+    """
     markup = len(content)
-    try:
-        with fits.open(BytesIO(content), memmap=False) as hdus:
-            table = hdus["DATA"]
-            rows = table.data["data"]
-            row_bytes = table.header["NAXIS1"]
-            place = table.fileinfo()["datLoc"]
-            within = table.data.dtype.fields["data"][1]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        report.remark(f"FITS table of packets cannot be read: {error}", 0, len(content))
-        report.use("skipped", len(content))
-        return
-    for i, row in enumerate(rows):
-        text = str(row).encode("ascii", "replace")
-        data, places = _digits(text[: _first_wrong(text)])
-        offset = place + i * row_bytes + within
+    for row in _LB_ROW.finditer(content):
+        data, _ = _digits(row[0])
         markup -= 2 * len(data)
-        yield _Piece(data, offset, 2, None if len(data) * 2 == len(text) else places + offset, element=True)
+        yield _Piece(data, row.start(), 2, element=True)
     report.use("markup", markup)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stixlab.files import new_file
 from stixlab.telemetry.frames import PacketBlock
 
 __all__ = ["write_binary", "write_edds_xml", "write_hex"]
@@ -40,15 +40,8 @@ _HEADER = np.dtype(
 
 
 def _write(path: Path, parts: Iterable[bytes]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        file.writelines(parts)
 
 
 def edds_headers(

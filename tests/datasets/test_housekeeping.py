@@ -37,7 +37,9 @@ def test_declared_states_are_those_of_the_flight_database(spec):
 @pytest.mark.parametrize(("spec", "spid"), [(MINI, 54101), (MAXI, 54102)], ids=["mini", "maxi"])
 def test_every_parameter_of_the_packet_has_a_variable(spec, spid):
     """But for words that repeat the bits of others, and the identifier."""
-    names = {n for n in load_definitions().program(spid).columns if not n.startswith("NIXG") and n != "NIX00020"}
+    names = {
+        n for n in load_definitions().program(spid).columns if not n.startswith("NIXG") and n != "NIX00020"
+    }
     assert {f.source_parameter for f in spec.fields if f.source_parameter} == names
 
 

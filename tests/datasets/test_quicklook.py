@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from tests.support.columns import EDGE_MASK, decoded, light_curve, random_codes
 
 from stixlab.datasets.quicklook import LIGHTCURVE_L0, build_lightcurve, pack_scheme, unpack_scheme
 from stixlab.datasets.report import BuildReport
 from stixlab.ephemeris.clock import load_clock
 from stixlab.vocabulary import check
+from tests.support.columns import EDGE_MASK, decoded, light_curve, random_codes
 
 
 def build(*blocks):
@@ -70,7 +70,8 @@ def test_edges_of_a_special_period_are_those_of_its_time():
     coarse, _ = load_clock(None).to_scet(np.array(["2023-08-10"], dtype="datetime64[ns]"))
     fine_mask = sum(1 << e for e in (1, 9, 12, 17, 23, 28))
     (ds,), _ = build(
-        light_curve(random_codes(1, 2), coarse=int(coarse[0]), edge_mask=fine_mask), light_curve(random_codes(1, 2))
+        light_curve(random_codes(1, 2), coarse=int(coarse[0]), edge_mask=fine_mask),
+        light_curve(random_codes(1, 2)),
     )
     assert ds.energy_bounds.to_numpy()[:, 0].tolist() == [4, 10, 15, 25, 50]
     assert set(ds.energy_edge_mask.to_numpy().tolist()) == {fine_mask, EDGE_MASK}

@@ -36,7 +36,11 @@ class Killer:
             return
         if event in CHANGING:
             self.step(f"{event} {arguments[0]}")
-        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        elif (
+            event == "open"
+            and isinstance(arguments[2], int)
+            and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        ):
             if str(arguments[0]).startswith(self.home):
                 self.step(f"open {arguments[0]}")
 
@@ -62,7 +66,9 @@ def child(job: dict, log: int, commands: Commands) -> None:
     from stixlab import factory
     from stixlab.settings import read_settings
 
-    settings = read_settings(home=Path(job["home"]), mongo_uri=job["uri"], access="operator", spice=None, idb=None)
+    settings = read_settings(
+        home=Path(job["home"]), mongo_uri=job["uri"], access="operator", spice=None, idb=None
+    )
     with factory.open_ingestor(settings, pipelines=False) as make:
         ingestor = make()
         killer = Killer(job["home"], job["kill_at"], log)
@@ -70,7 +76,10 @@ def child(job: dict, log: int, commands: Commands) -> None:
         sys.addaudithook(killer.audit)
         report = ingestor.ingest([Path(p) for p in job["files"]])
         killer.armed, commands.killer = False, None
-    os.write(log, json.dumps({"count": killer.count, "failed": report.failed, "problems": report.problems}).encode())
+    os.write(
+        log,
+        json.dumps({"count": killer.count, "failed": report.failed, "problems": report.problems}).encode(),
+    )
 
 
 def main() -> None:

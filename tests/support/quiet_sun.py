@@ -16,6 +16,7 @@ from stixlab.model import Flare, Product
 from stixlab.vocabulary import SIMULATED
 
 DAY = np.datetime64("2021-06-06", "ns")
+NEXT = np.datetime64("2021-06-07", "ns")
 BIN_S = 4
 EDGES = np.array([4, 10, 15, 25, 50, 84], dtype=np.float32)
 
@@ -95,7 +96,14 @@ class SmallLab:
         stores = SimpleNamespace(find=self._flares), SimpleNamespace(latest=self._latest)
         self.catalog = SimpleNamespace(flares=stores[0], products=stores[1])
 
-    def open(self, type: str, start: Any = DAY, end: Any = DAY + np.timedelta64(1, "D"), *, origin: str | None = None) -> xr.Dataset:
+    def open(
+        self,
+        type: str,
+        start: Any = DAY,
+        end: Any = NEXT,
+        *,
+        origin: str | None = None,
+    ) -> xr.Dataset:
         self._answer()
         if self.empty:
             raise NotInCatalogError(f"{type}: there is none yet")
@@ -112,9 +120,15 @@ class SmallLab:
     def _latest(self, **filters: Any) -> Product | None:
         return next(iter(self.products(type=filters.get("type"))), None)
 
-    def _flares(self, *, start: datetime, end: datetime, min_counts: float = 0, origin: str | None = None) -> list[Flare]:
+    def _flares(
+        self, *, start: datetime, end: datetime, min_counts: float = 0, origin: str | None = None
+    ) -> list[Flare]:
         self._answer()
-        return [f for f in self.found if start <= f.peak < end and f.peak_counts >= min_counts and origin in (None, f.origin)]
+        return [
+            f
+            for f in self.found
+            if start <= f.peak < end and f.peak_counts >= min_counts and origin in (None, f.origin)
+        ]
 
     def _answer(self) -> None:
         if self.away:

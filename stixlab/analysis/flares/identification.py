@@ -167,7 +167,7 @@ def _spans(curve: NDArray[np.float64], base: _Baseline, peaks: NDArray[np.intp])
         valleys = [_valley(height, *sorted((peak, e))) for e in (before, after) if e is not None]
         if any(height[v] > height[peak] / 2 for v in valleys):
             continue
-        left = max([left, *(v for v in valleys if v < peak)])
+        left = max([left, *(v + 1 for v in valleys if v < peak)])
         right = min([right, *(v for v in valleys if v > peak)])
         events = [_cut(e, peak, height) for e in events]
         events.append(_Event(left, peak, right))
@@ -195,7 +195,7 @@ def _cut(event: _Event, peak: int, height: NDArray[np.float64]) -> _Event:
         return event
     valley = _valley(height, *sorted((peak, event.peak)))
     if peak < event.peak:
-        return _Event(max(event.left, valley), event.peak, event.right)
+        return _Event(max(event.left, valley + 1), event.peak, event.right)
     return _Event(event.left, event.peak, min(event.right, valley))
 
 

@@ -35,6 +35,7 @@ CREATOR = "stixlab"
 """Keyword CREATOR of our files."""
 _UNSIGNED = {"uint16": ("I", 1 << 15), "uint32": ("J", 1 << 31), "uint64": ("K", 1 << 63)}
 _PLAIN = {"uint8": "B", "int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
+_PACKET_COMMENTS = ("service type", "service subtype", "structure of the packets")
 _SIMULATED_NOTE = "SIMULATED DATA: made by the stixlab simulator, not measured by the instrument."
 
 
@@ -130,24 +131,23 @@ def to_hdus(
         _idb_versions(ds, along),
     ]
     if "energy_bounds" in others:
-        bounds = others["energy_bounds"]
-        channel = np.arange(len(bounds), dtype=np.uint8)
-        hdus.append(
-            _table(
-                "ENERGIES",
-                [
-                    _column("channel", channel),
-                    _column("e_low", bounds[:, 0], "keV"),
-                    _column("e_high", bounds[:, 1], "keV"),
-                ],
-            )
-        )
+        hdus.append(_energies(others["energy_bounds"]))
     found = HDUList(hdus)
     # What astropy would still change while writing is changed before the checksums are made.
     found.update_extend()
     for hdu in found:
         hdu.add_checksum(when=f"as of {created:%Y-%m-%dT%H:%M:%S}")
     return found
+
+
+def _energies(bounds: NDArray[np.float64]) -> BinTableHDU:
+    channel = np.arange(len(bounds), dtype=np.uint8)
+    columns = [
+        _column("channel", channel),
+        _column("e_low", bounds[:, 0], "keV"),
+        _column("e_high", bounds[:, 1], "keV"),
+    ]
+    return _table("ENERGIES", columns)
 
 
 def _floor_ms(time: np.datetime64) -> np.datetime64:
@@ -171,10 +171,8 @@ def _primary_header(
 ) -> Header:
     from astropy.io.fits import Header
 
-    service, subtype, ssid = product_type(spec.product).packet
     simulated = ds.attrs["origin"] == SIMULATED
     bounds = along["time_bounds"]
-    end = bounds.max() + np.timedelta64(999_999, "ns")
     obt = scet_key(along) / 65536
     exposure = float(along["integration_time"].min()) if "integration_time" in along else 0.0
     cards: list[tuple[str, Any, str]] = [
@@ -190,9 +188,7 @@ def _primary_header(
         ("OBSRVTRY", "Solar Orbiter", "satellite"),
         ("TELESCOP", "SOLO/STIX", "telescope"),
         ("INSTRUME", "STIX", "instrument"),
-        ("STYPE", service, "service type of the packets"),
-        ("SSTYPE", subtype, "service subtype of the packets"),
-        ("SSID", ssid, "structure of the packets"),
+        *zip(("STYPE", "SSTYPE", "SSID"), product_type(spec.product).packet, _PACKET_COMMENTS, strict=True),
         ("STIXTYPE", spec.product, "product type"),
         ("XPOSURE", round(exposure, 6), "[s] shortest exposure"),
         ("OBT_BEG", float(obt.min()), "[s] on-board time of the first bin's start"),
@@ -201,15 +197,15 @@ def _primary_header(
         ("DATE-OBS", _iso(begin), "start of the observation"),
         ("DATE-BEG", _iso(begin), "start; column time counts from it"),
         ("DATE-AVG", _iso(begin + (bounds.max() - begin) // 2), "middle of the observation"),
-        ("DATE-END", _iso(end), "end of the observation"),
+        ("DATE-END", _iso(bounds.max() + np.timedelta64(999_999, "ns")), "end of the observation"),
         ("CLOCK", str(ds.attrs.get("clock", "")), "source of UTC"),
         ("SRCLEVEL", str(ds.attrs.get("source_level", "")), "what the data were read from"),
     ]
     header = Header()
     for keyword, value, comment in cards:
         # A comment that does not fit beside its value is left out, not cut.
-        room = 67 - max(len(str(value).replace("'", "''")) + 2, 20)
-        header[keyword] = (value, comment if len(comment) <= room else "")
+        fits_in = len(comment) + max(len(str(value).replace("'", "''")) + 2, 20) <= 67
+        header[keyword] = (value, comment if fits_in else "")
     if "counts" in along:
         header["DATAMIN"] = (float(along["counts"].min()), "smallest value")
         header["DATAMAX"] = (float(along["counts"].max()), "largest value")
@@ -226,6 +222,8 @@ def _column(name: str, values: NDArray[Any], unit: str = "") -> Column:
     """One column; unsigned integers by an offset, as FITS has them."""
     from astropy.io.fits import Column
 
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     width = str(values.shape[1]) if values.ndim == 2 else ""
     if values.dtype.kind in "SU":
         return Column(

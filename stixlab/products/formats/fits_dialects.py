@@ -34,7 +34,8 @@ __all__ = ["read_fits"]
 
 _PACKETS = {t.packet: t.name for t in PRODUCT_TYPES.values()}
 _READ_NOW = ("ql-lightcurve",)
-_NEEDED = {"L0": ("CONTROL", "DATA")}
+_ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, AttributeError, AssertionError)
+"""What astropy raises on files that are damaged; the last three where it did not think of it."""
 
 
 def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
@@ -98,21 +99,23 @@ def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
         raise FormatError(f"{name}: {product} of level {level} cannot be read: {error}", path=path) from error
 
 
-def _load(path: Path) -> tuple[Any, dict[str, FitsTable]]:
-    """Primary header and tables by name, in memory; checksums verified."""
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, FitsTable]]:
+    """Keywords of the primary header and tables by name, in memory; checksums verified."""
     from astropy.io import fits
 
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        # The file is opened here: astropy leaves it open when it fails.
+        with warnings.catch_warnings(record=True) as caught, path.open("rb") as stream:
             warnings.simplefilter("always")
-            with fits.open(path, memmap=False, checksum=True) as hdus:
-                header = hdus[0].header
+            with fits.open(stream, memmap=False, checksum=True) as hdus:
+                cards = hdus[0].header.items()
+                header = {k: v for k, v in cards if k not in ("COMMENT", "HISTORY", "")}
                 tables = {
                     str(hdu.name).upper(): FitsTable(hdu, path.name)
                     for hdu in hdus[1:]
                     if isinstance(hdu, fits.BinTableHDU)
                 }
-    except (OSError, TypeError, ValueError, KeyError, IndexError, fits.VerifyError) as error:
+    except (*_ASTROPY_ERRORS, fits.VerifyError) as error:
         raise FormatError(
             f"{path.name}: expected a FITS file; {error or type(error).__name__}", path=path
         ) from error
@@ -131,7 +134,7 @@ def _load(path: Path) -> tuple[Any, dict[str, FitsTable]]:
     return header, tables
 
 
-def _check_instrument(header: Any, name: str) -> None:
+def _check_instrument(header: dict[str, Any], name: str) -> None:
     words = f"{header.get('INSTRUME', '')} {header.get('TELESCOP', '')}"
     if "STIX" not in words.upper():
         raise FormatError(
@@ -139,7 +142,7 @@ def _check_instrument(header: Any, name: str) -> None:
         )
 
 
-def _product(header: Any, name: str) -> str:
+def _product(header: dict[str, Any], name: str) -> str:
     """Archive name of the product type; empty if it cannot be told."""
     packet = tuple(header.get(k) for k in ("STYPE", "SSTYPE", "SSID"))
     if packet in _PACKETS and str(header.get("LEVEL", "")).strip() not in ("L2", "CAL", "ANC"):
@@ -150,7 +153,7 @@ def _product(header: Any, name: str) -> str:
 
 
 def _attrs(
-    header: Any, tables: dict[str, FitsTable], clock: ClockTable, name: str, dialect: str
+    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str, dialect: str
 ) -> dict[str, str]:
     versions: list[str] = []
     if "IDB_VERSIONS" in tables and "version" in tables["IDB_VERSIONS"]:
@@ -170,7 +173,9 @@ def _attrs(
     }
 
 
-def _own(product: str, header: Any, tables: dict[str, FitsTable], name: str) -> dict[str, NDArray[Any]]:
+def _own(
+    product: str, header: dict[str, Any], tables: dict[str, FitsTable], name: str
+) -> dict[str, NDArray[Any]]:
     """Arrays of a file that we wrote: the declaration, read backwards."""
     from stixlab.products.formats.fits_lightcurve import bin_times, parse_utc, scet_of_bins
 
@@ -183,7 +188,8 @@ def _own(product: str, header: Any, tables: dict[str, FitsTable], name: str) -> 
     for field in spec.fields:
         if field.fits_name:
             _, offset = FITS_UNITS.get(field.units, ("", 0.0))
-            values = data[field.fits_name]
+            # A column of one number in each row has lost its second dimension.
+            values = data[field.fits_name].reshape(len(row), *[-1] * (len(field.dims) - 1))
             arrays[field.name] = (values - offset if offset else values).astype(field.dtype)
     declared = {f.name: f for f in spec.fields}
     for each in CONTROL_COLUMNS:

@@ -31,9 +31,9 @@ _LARGEST = np.iinfo(np.uint32).max
 
 
 def read_lightcurve(
-    header: Any, tables: dict[str, FitsTable], clock: ClockTable, name: str
+    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
 ) -> tuple[dict[str, NDArray[Any]], str]:
-    """Arrays of a light curve, and the name of its dialect.
+    """Arrays of a light curve by variable, bins as in the file, and the name of its dialect.
 
     Parameters
     ----------
@@ -41,15 +41,8 @@ def read_lightcurve(
         Of the primary HDU.
     tables
         CONTROL and DATA at least.
-    clock
-        On-board time to UTC.
     name
         Of the file, for messages.
-
-    Returns
-    -------
-    dict, str
-        Arrays by variable of the level 1 declaration, bins as in the file.
 
     Raises
     ------
@@ -93,7 +86,7 @@ def read_lightcurve(
         )
     arrays |= {"energy": band_centres(energy_bounds), "energy_bounds": energy_bounds}
     kind = f"{str(header.get('LEVEL', '')).strip()} of {str(header.get('CREATOR', 'unknown')).strip()}"
-    return arrays, kind + (", codes" if codes else "")
+    return arrays, kind + (" (codes)" if codes else "")
 
 
 def parse_utc(text: str, name: str) -> np.datetime64:
@@ -114,7 +107,7 @@ def parse_utc(text: str, name: str) -> np.datetime64:
     return time
 
 
-def _begin(header: Any, clock: ClockTable, name: str) -> np.datetime64:
+def _begin(header: dict[str, Any], clock: ClockTable, name: str) -> np.datetime64:
     """UTC that the times of a file count from."""
     text = str(header.get("DATE-BEG", header.get("DATE_BEG", ""))).strip()
     coarse, colon, fine = text.partition(":")

@@ -1,0 +1,92 @@
+"""The clock of the kernels and the clock shipped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stixlab.ephemeris import load_clock
+from stixlab.errors import TimeError
+from stixlab.timing import parse_scet, parse_utc
+
+LAST_ROW = 42865920752296 // 65536
+
+
+def test_utc_is_that_of_spice(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a microsecond, within the kernel and behind its end; the house asks for a millisecond."""
+    import spiceypy
+
+    clock = load_clock(real_data / "spice" / "stix_min.tm")
+    random = np.random.default_rng(1)
+    coarse = np.concatenate(
+        [random.integers(635_000_000, LAST_ROW, 200), random.integers(LAST_ROW, 800_000_000, 100)]
+    )
+    fine = random.integers(0, 65536, len(coarse))
+    monkeypatch.chdir(real_data)
+    try:
+        for name in ("naif0012.tls", "solo_ANC_soc-sclk_20200922_V01.tsc"):
+            spiceypy.furnsh(f"spice/{name}")
+        times = [
+            spiceypy.et2utc(spiceypy.scs2e(-144, f"{c}:{f}"), "ISOC", 9)
+            for c, f in zip(coarse, fine, strict=True)
+        ]
+    finally:
+        spiceypy.kclear()
+    error = clock.to_utc(coarse, fine) - np.array(times, dtype="datetime64[ns]")
+    assert np.abs(error).max() <= np.timedelta64(1000, "ns")
+    back = clock.to_scet(np.array(times, dtype="datetime64[ns]"))
+    assert np.array_equal(back[0], coarse)
+    assert np.array_equal(back[1], fine)
+
+
+def test_the_clock_shipped_is_the_kernel_up_to_january_2021(real_data: Path) -> None:
+    """So that the packets of the shared data get the same times with and without kernels."""
+    kernel, shipped = load_clock(real_data / "spice" / "stix_min.tm"), load_clock()
+    coarse = np.arange(0, 664_240_000, 99_991)
+    assert np.abs(kernel.to_utc(coarse) - shipped.to_utc(coarse)).max() <= np.timedelta64(1, "us")
+    assert kernel.source == "solo_ANC_soc-sclk_20200922_V01.tsc"
+    assert shipped.source == "clock table of stixlab"
+    assert shipped.accuracy_s > kernel.accuracy_s > 0
+
+
+@pytest.mark.parametrize(
+    ("utc", "scet"),
+    [
+        ("2021-06-06T23:59:58.914", "676339129:45616"),
+        ("2022-07-23T18:25:11.213", "711915781:17201"),
+        ("2022-11-11T12:12:12.377", "721483785.7000077"),
+        ("2024-03-08T20:32:35.235", "763244934.3000076"),
+        ("2025-03-03T23:05:12.072", "794358034"),
+    ],
+)
+def test_the_clock_shipped_follows_published_products(utc: str, scet: str) -> None:
+    """Ends (DATE-END, OBT_END) of products of which only the begin is in the table, to 30 ms."""
+    error = load_clock().to_utc(*parse_scet(scet)) - parse_utc(utc)
+    assert abs(error) < np.timedelta64(30, "ms")
+
+
+def test_a_folder_of_kernels_gives_the_newest(real_data: Path, tmp_path: Path) -> None:
+    """By name; a folder within a folder counts; a kernel can be named itself."""
+    kernel = real_data / "spice" / "solo_ANC_soc-sclk_20200922_V01.tsc"
+    (tmp_path / "sclk").mkdir()
+    for name in ("solo_ANC_soc-sclk_20200922_V01.tsc", "solo_ANC_soc-sclk_20210101_V01.tsc"):
+        shutil.copy(kernel, tmp_path / "sclk" / name)
+    assert load_clock(tmp_path).source == "solo_ANC_soc-sclk_20210101_V01.tsc"
+    assert load_clock(kernel).source == kernel.name
+
+
+def test_what_is_no_clock_is_refused(tmp_path: Path) -> None:
+    """Nothing there, nothing in it, the kernel of something else."""
+    with pytest.raises(TimeError, match="found nothing"):
+        load_clock(tmp_path / "absent.tm")
+    with pytest.raises(TimeError, match="expected an SCLK kernel"):
+        load_clock(tmp_path)
+    (tmp_path / "other.tsc").write_text("\\begindata\nSCLK_DATA_TYPE_82 = ( 1 )\n\\begintext\n")
+    with pytest.raises(TimeError, match="SCLK01_TIME_SYSTEM_144"):
+        load_clock(tmp_path / "other.tsc")
+    (tmp_path / "meta.tm").write_text("\\begindata\nKERNELS_TO_LOAD = ( 'gone.tsc' )\n")
+    with pytest.raises(TimeError, match=r"gone\.tsc"):
+        load_clock(tmp_path / "meta.tm")

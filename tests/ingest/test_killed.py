@@ -1,0 +1,198 @@
+"""Killed at any moment, the same command again ends in the same archive and catalogue as if nothing had happened."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stixlab.archive import Archive
+from stixlab.catalog import MongoCatalog, connect_database
+from stixlab.simulation import simulate
+
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
+
+SUPPORT = Path(__file__).parents[1] / "support" / "killed_ingest.py"
+TIMES = {"DATE", "CHECKSUM", "DATASUM"}
+"""Header keywords that hold the time of writing, or depend on it."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A database server without accounts, so that each trial may have a database of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).with_name("secantusd-py")
+    folder = tmp_path_factory.mktemp("server")
+    command = [program, "--port", str(port), "--storage-path", folder / "data", "--cache-size", "64M"]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process,
+    ):
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, (folder / "log").read_text()
+                time.sleep(0.1)
+        yield f"mongodb://127.0.0.1:{port}"
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def telemetry(tmp_path_factory) -> Path:
+    """Two hours about midnight: light curves and housekeeping of two days."""
+    folder = tmp_path_factory.mktemp("telemetry")
+    truth = simulate(
+        np.datetime64("2026-01-01T22:30", "ns"),
+        np.datetime64("2026-01-02T00:30", "ns"),
+        out=folder,
+        seed=1,
+        kinds=("bin",),
+    )
+    assert truth.files
+    return folder
+
+
+class Zygote:
+    """The process that forks ingests."""
+
+    def __init__(self) -> None:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("STIXLAB_")}
+        self.process = subprocess.Popen(
+            [sys.executable, SUPPORT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+            cwd=SUPPORT.parents[2],
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def run(self, home: Path, uri: str, files: Path, kill_at: int = 0) -> dict:
+        job = {"home": str(home), "uri": uri, "files": [str(files)], "kill_at": kill_at}
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    made = Zygote()
+    yield made
+    made.process.stdin.close()
+    made.process.wait(timeout=10)
+
+
+def fits_content(path: Path) -> str:
+    from astropy.io import fits
+
+    digest = hashlib.sha256()
+    with fits.open(path) as hdus:
+        for hdu in hdus:
+            digest.update(
+                repr([(c.keyword, c.value) for c in hdu.header.cards if c.keyword not in TIMES]).encode()
+            )
+            if hdu.data is not None:
+                digest.update(np.ascontiguousarray(hdu.data).tobytes())
+    return digest.hexdigest()
+
+
+def snapshot(home: Path, uri: str) -> dict:
+    """Everything that archive and catalogue hold, but run ids, times of writing and logs."""
+    root = home / "archive"
+    files = {
+        str(p.relative_to(root)): fits_content(p)
+        if p.suffix == ".fits"
+        else hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(root.rglob("*"))
+        if p.is_file() and p.name != ".writing" and "runs" not in p.relative_to(root).parts
+    }
+    with MongoCatalog(connect_database(uri), writable=False) as catalog:
+        raw = [asdict(replace(f, received=None)) for f in catalog.raw_files.find()]
+        products = [asdict(replace(p, created=None, fits_sha256="")) for p in catalog.products.find()]
+        flares = [asdict(replace(f, run_id="")) for f in catalog.flares.find()]
+        for product in catalog.products.find():
+            assert (
+                hashlib.sha256(Archive(root).path(product.fits).read_bytes()).hexdigest()
+                == product.fits_sha256
+            )
+    return {"files": files, "raw_files": raw, "products": products, "flares": flares}
+
+
+def test_at_every_call_that_changes_something(tmp_path, server, telemetry, zygote):
+    """Every mkdir, rename, remove, open for writing and database write, enumerated in the process itself."""
+    reference = zygote.run(tmp_path / "whole", f"{server}/whole", telemetry)
+    assert not reference["killed"], reference
+    total = json.loads(reference["said"])
+    assert not total["failed"], total
+    expected = snapshot(tmp_path / "whole", f"{server}/whole")
+    assert len(expected["products"]) == 6
+    assert total["count"] > 50
+    different = []
+    for kill_at in range(1, total["count"] + 1):
+        home, uri = tmp_path / f"home{kill_at}", f"{server}/trial{kill_at}"
+        first = zygote.run(home, uri, telemetry, kill_at)
+        assert first["killed"], (kill_at, first)
+        second = zygote.run(home, uri, telemetry)
+        assert not second["killed"], second
+        assert second["said"].startswith("{"), (kill_at, first["said"], second)
+        if snapshot(home, uri) != expected:
+            different.append((kill_at, first["said"]))
+        subprocess.run(["rm", "-rf", home], check=True)
+    assert different == []
+
+
+def test_at_random_times_of_the_whole_command(tmp_path, telemetry):
+    """The command as a user gives it, embedded database and pipelines included, with kill -9 to its whole process group."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("STIXLAB_")}
+    command = [sys.executable, "-m", "stixlab.cli", "ingest", str(telemetry)]
+
+    def ingest(home: Path, kill_after_s: float | None = None) -> float:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            env={**env, "STIXLAB_HOME": str(home)},
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            said, _ = process.communicate(timeout=kill_after_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return -1.0
+        assert process.returncode == 0, said.decode()
+        return time.monotonic() - began
+
+    def content(home: Path) -> dict:
+        from stixlab import factory
+        from stixlab.services.database import open_database
+        from stixlab.settings import Settings
+
+        assert factory.archive_folder(Settings(home=home)).is_dir()
+        with open_database(Settings(home=home)) as database:
+            return snapshot(home, database.uri("operator"))
+
+    duration = ingest(tmp_path / "whole")
+    expected = content(tmp_path / "whole")
+    assert expected["products"]
+    draw = random.Random(20260101)
+    for trial in range(4):
+        home = tmp_path / f"home{trial}"
+        ingest(home, draw.uniform(0.1, 1.0) * duration)
+        ingest(home)
+        assert content(home) == expected, trial
