@@ -105,4 +105,5 @@ def _pipelines(_: Settings) -> str:
 
 def _database(settings: Settings) -> str:
     with factory.open_catalog(settings) as catalog:
-        return f"answers at {catalog.database.client.address[0]}:{catalog.database.client.address[1]}"
+        host, port = catalog.database.client.address or ("?", 0)
+        return f"answers at {host}:{port}"

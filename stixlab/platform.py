@@ -14,7 +14,7 @@ from typing import Any
 
 from stixlab import factory
 from stixlab.errors import ConflictError, SettingsError
-from stixlab.hub import ensure_operator as _ensure_operator
+from stixlab.hub import accounts
 from stixlab.services import Part, Supervisor, database_part, read_state
 from stixlab.settings import Settings, project_folder
 
@@ -86,7 +86,7 @@ def make_demonstration(settings: Settings, say: Callable[[str], None]) -> bool:
 
 def ensure_operator(settings: Settings) -> str | None:
     """Password of the first account if it was made now, to be shown once."""
-    return _ensure_operator(settings.home)
+    return accounts.ensure_operator(settings.home)
 
 
 def make_supervisor(settings: Settings, told: Callable[[Any], None]) -> Supervisor:

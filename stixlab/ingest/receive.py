@@ -92,6 +92,7 @@ def receive_telemetry(
     sha256, _ = archive.store_raw(content)
     archive.store_block(sha256, block)
     days = level1_by_day(decoded, clock, definitions)
+    start, end = _coverage(block, clock, days)
     raw_file = RawFile(
         sha256=sha256,
         names=(path.name,),
@@ -102,8 +103,9 @@ def receive_telemetry(
         packets=dict(report.packets),
         structures=dict(report.structures),
         types=tuple(sorted({key[0] for key in days})),
+        start=start,
+        end=end,
         report={**report.as_document(), "undecoded": _undecoded(block)},
-        **_coverage(block, clock, days),
     )
     return Received(raw_file, days)
 
@@ -221,15 +223,12 @@ def _undecoded(block: PacketBlock) -> dict[str, int]:
 
 def _coverage(
     block: PacketBlock, clock: ClockTable, days: Mapping[DayKey, list[xr.Dataset]]
-) -> dict[str, datetime]:
-    """Earliest and latest time of packet headers and data; nothing if no packet is synchronised."""
+) -> tuple[datetime | None, datetime | None]:
+    """Earliest and latest time of packet headers and data; none if no packet is synchronised."""
     times = [d["time_bounds"].to_numpy() for parts in days.values() for d in parts]
     chosen = block.synchronised & (block.status <= Status.UNDECODED)
     if chosen.any():
         times.append(clock.to_utc(block.scet_coarse[chosen], block.scet_fine[chosen]))
     if not times:
-        return {}
-    return {
-        "start": utc_datetime(min(t.min() for t in times)),
-        "end": utc_datetime(max(t.max() for t in times)),
-    }
+        return None, None
+    return utc_datetime(min(t.min() for t in times)), utc_datetime(max(t.max() for t in times))

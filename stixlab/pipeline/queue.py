@@ -264,7 +264,7 @@ class Worker:
         """The record of a run after its execution; only one that succeeded has changed the catalogue."""
         folder = self.archive.run_folder(run.run_id)
         try:
-            execution = self._execute(run, folder)
+            execution = self._execute(run, folder, lost)
             self._check_ours(run, lost)
             delivered = commit_outputs(self.catalog, run, execution.outputs)
         except (ConflictError, CatalogError):
@@ -286,7 +286,7 @@ class Worker:
             error="",
         )
 
-    def _execute(self, run: Run, folder: Path) -> Execution:
+    def _execute(self, run: Run, folder: Path, lost: threading.Event) -> Execution:
         spec = get_pipeline(self.pipelines, run.pipeline)
         progress = self.progress
         return execute(
@@ -295,6 +295,7 @@ class Worker:
             folder=folder,
             environment=self.environment,
             timeout_s=self.timeout_s,
+            cancel=lost,
             progress=None if progress is None else lambda done, total: progress(run.pipeline, done, total),
         )
 

@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ def execute(
     folder: Path,
     environment: Mapping[str, str],
     timeout_s: float | None = None,
+    cancel: threading.Event | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Execution:
     """Execute the notebook of a run and check everything it leaves.
@@ -82,6 +84,8 @@ def execute(
         From `kernel_environment`.
     timeout_s
         Longest time; none: what the pipeline declares.
+    cancel
+        When set, the kernel is killed and the run fails.
     progress
         Called with the cells done and the cells there are.
 
@@ -95,8 +99,8 @@ def execute(
     """
     work = folder / f"{TEMPORARY}{os.getpid()}-work"
     shutil.rmtree(work, ignore_errors=True)
-    (folder / "failed.ipynb").unlink(missing_ok=True)
     try:
+        (folder / "failed.ipynb").unlink(missing_ok=True)
         work.mkdir(parents=True)
     except OSError as error:
         raise write_failed(work, error) from error
@@ -106,7 +110,15 @@ def execute(
         source = _prepare(run, spec, work)
         try:
             limit_s = timeout_s or spec.timeout_s
-            _run_cells(run, source, executed, environment=environment, limit_s=limit_s, progress=progress)
+            _run_cells(
+                run,
+                source,
+                executed,
+                environment=environment,
+                limit_s=limit_s,
+                cancel=cancel,
+                progress=progress,
+            )
             _check_cells(source, executed)
             outputs = read_outputs(work, spec.makes)
         except PipelineError as error:
@@ -154,52 +166,40 @@ def _run_cells(
     *,
     environment: Mapping[str, str],
     limit_s: float,
+    cancel: threading.Event | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Have papermill execute the notebook; every way it can fail becomes one error."""
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill import execute_notebook
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
-    from stixlab.pipeline.engine import ENGINE_NAME
+    from stixlab.pipeline.engine import CellClock, run_papermill
 
+    clock = CellClock(progress)
     try:
-        execute_notebook(
-            str(source),
-            str(executed),
-            parameters=run.parameters,
-            engine_name=ENGINE_NAME,
-            kernel_name="python3",
-            progress_bar=False,
+        run_papermill(
+            source,
+            executed,
+            run.parameters,
+            clock=clock,
+            cancel=cancel,
             environment={**environment, RUN_FOLDER_VARIABLE: str(source.parent)},
             folder=source.parent,
             limit_s=limit_s,
-            progress=progress,
         )
     except PapermillExecutionError as error:
-        cell = _source_cell(source, executed, error.cell_index)
-        raise PipelineError(
-            f"{source.name}, cell {cell}: {error.ename}: {_plain(error.evalue)}", cell=cell, run_id=run.run_id
-        ) from None
+        reason = f"{error.ename}: {_plain(error.evalue)}"
     except CellTimeoutError:
-        cell = _cell_in_hand(source, executed)
-        raise PipelineError(
-            f"{source.name}, cell {cell}: not finished after {limit_s:g} s, the time limit of the pipeline",
-            cell=cell,
-            run_id=run.run_id,
-        ) from None
+        reason = f"not finished after {limit_s:g} s, the time limit of the pipeline"
     except DeadKernelError:
-        cell = _cell_in_hand(source, executed)
-        raise PipelineError(
-            f"{source.name}, cell {cell}: the kernel died; out of memory, or the cell ended it",
-            cell=cell,
-            run_id=run.run_id,
-        ) from None
+        stopped = cancel is not None and cancel.is_set()
+        reason = "stopped" if stopped else "the kernel died; out of memory, or the cell ended it"
     except (PapermillException, RuntimeError, TimeoutError) as error:
-        raise PipelineError(
-            f"{source.name}: could not be executed: {type(error).__name__}: {_plain(str(error))}",
-            run_id=run.run_id,
-        ) from error
+        reason = f"could not be executed: {type(error).__name__}: {_plain(str(error))}"
+    else:
+        return
+    where = f"{source.name}, cell {clock.number}" if clock.number else source.name
+    raise PipelineError(f"{where}: {reason}", cell=clock.number, run_id=run.run_id)
 
 
 def _plain(text: str) -> str:
@@ -215,26 +215,6 @@ def _cells(path: Path) -> list[dict[str, Any]]:
 def _is_injected(cell: dict[str, Any]) -> bool:
     tags = cell["metadata"].get("tags", [])
     return "injected-parameters" in tags or "papermill-error-cell-tag" in tags
-
-
-def _source_cell(source: Path, executed: Path, index: int) -> int:
-    """Number, from 1, in the pipeline of the cell with that index in what papermill executed."""
-    with suppress(OSError, ValueError, KeyError):
-        before = [c for c in _cells(executed)[: index + 1] if not _is_injected(c)]
-        return max(len(before), 1)
-    return min(index + 1, len(_cells(source)))
-
-
-def _cell_in_hand(source: Path, executed: Path) -> int:
-    """Number of the first code cell that was begun or waiting when execution stopped."""
-    with suppress(OSError, ValueError, KeyError):
-        number = 0
-        for cell in _cells(executed):
-            number += not _is_injected(cell)
-            status = cell["metadata"].get("papermill", {}).get("status")
-            if cell["cell_type"] == "code" and (status != "completed" or _is_stopped(cell)):
-                return number
-    return len(_cells(source))
 
 
 def _is_stopped(cell: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,6 @@ __all__ = ["SIMULATED_DESTINATION", "PacketBlock", "Status"]
 SIMULATED_DESTINATION = 0x5A
 """Destination byte (byte 9) of packets that the simulator made; real packets have 0, 110 or 120."""
 
-_MAGIC = b"stixlab packets 1\n"
-_ALIGNMENT = 64
 
 
 class Status(IntEnum):
@@ -159,21 +158,13 @@ class PacketBlock:
         return cls(**columns)
 
     def save(self, path: Path) -> None:
-        """Write everything to one file: whole or not at all, the same bytes for the same packets."""
-        arrays = {
-            name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name, dtype in _DTYPES.items()
-        }
-        table, place = {}, 0
-        for name, array in arrays.items():
-            table[name] = [place, len(array)]
-            place += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
-        head = _MAGIC + json.dumps(table, separators=(",", ":")).encode()
-        head += b" " * (-(len(head) + 1) % _ALIGNMENT) + b"\n"
-        with new_file(path) as temporary, temporary.open("wb") as file:
-            file.write(head)
-            for array in arrays.values():
-                file.write(array.data)
-                file.write(b"\0" * (-array.nbytes % _ALIGNMENT))
+        """Write everything to one file (npz): the same bytes for the same packets.
+
+        Whether it is whole is up to the caller: give a temporary name and rename it.
+        """
+        arrays = {n: np.ascontiguousarray(getattr(self, n), dtype=t) for n, t in _DTYPES.items()}
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> PacketBlock:
@@ -184,20 +175,11 @@ class PacketBlock:
         FormatError
             If the file is something else or ends early.
         """
-        content = np.fromfile(path, dtype=np.uint8)
-        raw = content[:4096].tobytes()
-        end = raw.find(b"\n", len(_MAGIC))
-        if not raw.startswith(_MAGIC) or end < 0:
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return cls(**{name: found[name] for name in _DTYPES})
+        except (ValueError, KeyError, BadZipFile, EOFError) as error:
             raise FormatError(
-                f"packet block {path}: expected {_MAGIC!r} at its start; found {raw[:20]!r}", path=path
-            )
-        body = content[end + 1 :]
-        columns = {}
-        for name, (place, count) in json.loads(raw[len(_MAGIC) : end]).items():
-            dtype = np.dtype(_DTYPES[name])
-            if place + count * dtype.itemsize > len(body):
-                raise FormatError(
-                    f"packet block {path}: ends within {name}; write it again from the raw file", path=path
-                )
-            columns[name] = body[place : place + count * dtype.itemsize].view(dtype)
-        return cls(**columns)
+                f"packet block {path}: expected columns {', '.join(_DTYPES)}; {error}; write it again from the raw file",
+                path=path,
+            ) from error

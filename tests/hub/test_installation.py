@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -22,7 +23,8 @@ from stixlab.settings import Settings
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(home=tmp_path, port=8123)
+    yield Settings(home=tmp_path, port=8123)
+    shutil.rmtree(runtime_folder(tmp_path))
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_too_many_visitors_are_asked_to_come_back_and_the_rest_is_served(folder)
         asked = [viewers.page("demo", f"n={n}") for n in range(30)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    answers, manager, viewers = run(scenario, folder, work_s=0.01)
+    answers, manager, _ = run(scenario, folder, work_s=0.01)
     refused = [a for a in answers if isinstance(a, ConflictError)]
     assert len(refused) == 30 - Viewers.most_at_once - Viewers.most_waiting
     assert len([a for a in answers if not isinstance(a, Exception)]) == 30 - len(refused)

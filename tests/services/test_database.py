@@ -14,7 +14,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from stixlab.catalog import MongoCatalog, connect_database
-from stixlab.errors import ServiceError, SettingsError
+from stixlab.errors import CatalogError, ServiceError, SettingsError
 from stixlab.services import EmbeddedDatabase, Supervisor, database_part, database_server, open_database
 from stixlab.services import database as database_module
 from stixlab.services.database_server import Places, find_strays, read_note, stop_server
@@ -170,11 +170,20 @@ class TestLife:
     def test_nothing_acknowledged_is_lost_when_the_server_is_killed(self, database):
         """And the next server listens where the killed one did, so that others find it again."""
         port = database.ensure()
-        save_flares(database, range(100, 160))
-        os.kill(database._server.pid, signal.SIGKILL)
-        wait_for(lambda: not database._server.lives(), "killed")
-        assert database.ensure() == port
-        assert {f.flare_id for f in found_flares(database)} >= {flare(n).flare_id for n in range(100, 160)}
+        wanted = {flare(n).flare_id for n in range(100, 160)}
+        with MongoCatalog(
+            connect_database(database.uri("operator"), selection_ms=500), writable=True
+        ) as catalog:
+            for number in range(100, 160):
+                catalog.flares.save(flare(number))
+            os.kill(database._server.pid, signal.SIGKILL)
+            wait_for(lambda: not database._server.lives(), "killed")
+            with pytest.raises(CatalogError, match=rf"127\.0\.0\.1:{port}.*is it running"):
+                catalog.flares.find()
+            assert database.ensure() == port
+            catalog.flares.save(flare(99))
+            assert {f.flare_id for f in catalog.flares.find()} >= wanted
+        assert {f.flare_id for f in found_flares(database)} >= wanted
 
     def test_a_server_that_was_not_noted_is_found(self, database, made_home):
         """Its starter was killed between starting it and noting it."""
@@ -185,6 +194,7 @@ class TestLife:
         assert other._server.pid == server.pid
         other.close()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("step", ["ensure_keeper", "ensure_users", "write_private"])
     def test_a_first_start_cut_short_is_completed_by_the_next(self, tmp_path, monkeypatch, step):
         code = (

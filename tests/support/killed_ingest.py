@@ -93,7 +93,7 @@ def main() -> None:
     import stixlab.products.formats.zarr
     import stixlab.products.level1
 
-    assert (astropy.io.fits, xarray, zarr, stixlab.factory, stixlab.ingest)
+    assert all((astropy.io.fits, xarray, zarr, stixlab.factory, stixlab.ingest))
     commands = Commands()
     monitoring.register(commands)
     print("ready", flush=True)

@@ -1,4 +1,3 @@
-import json
 import warnings
 
 import numpy as np
@@ -80,35 +79,51 @@ def test_days_one_behind_the_other_are_the_whole(tmp_path):
     back = open_many(folders)
     assert back.counts.chunks[0] == (30, 270)
     xr.testing.assert_identical(back.load(), ds)
-    assert content_sha256(open_many(folders, chunks={"time": 100})) == content_sha256(ds)
+    assert content_sha256(open_many(folders)) == content_sha256(ds)
+    assert back.attrs["time_coverage_end"] == ds.attrs["time_coverage_end"]
 
 
-def test_opening_reads_the_time_axis_only(tmp_path):
-    """Chunks of other variables may be missing until they are asked for."""
+def test_opening_reads_no_data(tmp_path):
+    """Chunks are read when they are asked for: a damaged one does not hinder the others."""
     write_zarr(light_curve_dataset(), tmp_path / "a.zarr")
-    (tmp_path / "a.zarr" / "counts" / "c" / "0" / "0").unlink()
+    (tmp_path / "a.zarr" / "counts" / "c" / "0" / "0").write_bytes(b"damaged")
     ds = open_zarr(tmp_path / "a.zarr")
-    assert ds.sizes["time"] == 300
-    with pytest.raises(ArchiveError, match="counts/c/0/0 cannot be read"):
+    assert ds.triggers.load().sizes["time"] == 300
+    with pytest.raises(RuntimeError):
         ds.counts.load()
 
 
+def test_missing_chunk_is_told_and_not_read_as_zeros(tmp_path):
+    write_zarr(light_curve_dataset(), tmp_path / "a.zarr")
+    (tmp_path / "a.zarr" / "counts" / "c" / "0" / "0").unlink()
+    with pytest.raises(ArchiveError, match="chunk counts/c/0/0 is missing"):
+        open_zarr(tmp_path / "a.zarr")
+
+
+def test_zeros_are_written_as_chunks(tmp_path):
+    ds = light_curve_dataset()
+    ds["triggers"] = ds.triggers * 0
+    write_zarr(ds, tmp_path / "a.zarr")
+    xr.testing.assert_identical(open_zarr(tmp_path / "a.zarr").load(), ds)
+
+
 def test_flipped_bit_is_told(tmp_path):
+    """Each chunk has a checksum."""
     write_zarr(light_curve_dataset(), tmp_path / "a.zarr")
     path = tmp_path / "a.zarr" / "counts" / "c" / "0" / "0"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="damaged"):
+    with pytest.raises(RuntimeError):
         open_zarr(tmp_path / "a.zarr").counts.load()
 
 
 def test_missing_and_damaged_folders_are_told(tmp_path):
-    with pytest.raises(ArchiveError, match=r"b\.zarr: expected a dataset"):
+    with pytest.raises(ArchiveError, match=r"b\.zarr: expected a Zarr dataset"):
         open_zarr(tmp_path / "b.zarr")
     (tmp_path / "c.zarr").mkdir()
     (tmp_path / "c.zarr" / "zarr.json").write_text('{"attributes": {}}')
-    with pytest.raises(ArchiveError, match="consolidated metadata"):
+    with pytest.raises(ArchiveError, match="damaged"):
         open_zarr(tmp_path / "c.zarr")
     with pytest.raises(SchemaError, match="at least one"):
         open_many([])
@@ -136,12 +151,3 @@ def test_other_energies_are_not_opened_together(tmp_path):
     write_zarr(level1(light_curve(random_codes(1, 5, 2), edge_mask=mask))[0], tmp_path / "c.zarr")
     with pytest.raises(SchemaError, match=r"in c\.zarr"):
         open_many([tmp_path / "a.zarr", tmp_path / "c.zarr"])
-
-
-def test_other_codecs_are_told(tmp_path):
-    write_zarr(light_curve_dataset(), tmp_path / "a.zarr")
-    root = json.loads((tmp_path / "a.zarr" / "zarr.json").read_text())
-    root["consolidated_metadata"]["metadata"]["counts"]["codecs"][1]["name"] = "gzip"
-    (tmp_path / "a.zarr" / "zarr.json").write_text(json.dumps(root))
-    with pytest.raises(ArchiveError, match=r"xarray\.open_zarr"):
-        open_zarr(tmp_path / "a.zarr")

@@ -1,0 +1,88 @@
+"""A part that dies is started again and told; nothing private is within reach; memory stays in bounds."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("platform")]
+
+
+def processes(platform):
+    """Everything that `stixlab up` started, with the database it uses."""
+    root = psutil.Process(platform.up.pid)
+    return [root, *root.children(recursive=True)]
+
+
+@pytest.mark.parametrize(("part", "path"), [("api", "/health"), ("apps", "/apps/health")])
+def test_a_part_that_dies_is_started_again_and_told(platform, part, path):
+    before = platform.health()["parts"][part]
+    (service,) = [
+        p
+        for p in processes(platform)
+        if {"api": "stixlab.cli api", "apps": "voila_app"}[part] in " ".join(p.cmdline())
+    ]
+    os.kill(service.pid, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.3)
+        if platform.get(path)[0] == 200 and platform.get("/health")[0] == 200:
+            after = platform.health()["parts"][part]
+            if after["ok"] and after["restarts"] > before["restarts"]:
+                break
+    assert after["restarts"] == before["restarts"] + 1
+    assert f"service {part} restarted" in (platform.home / "log" / "hub.log").read_text()
+
+
+def test_kernels_of_the_public_know_no_secret(platform):
+    kernels = [
+        p
+        for p in processes(platform)
+        if "ipykernel_launcher" in " ".join(p.cmdline()) and "/v/" in " ".join(p.cmdline())
+    ]
+    assert kernels
+    for kernel in kernels:
+        environment = kernel.environ()
+        assert environment["STIXLAB_ACCESS"] == "public"
+        assert not [name for name in environment if "TOKEN" in name or "SECRET" in name or "CRYPT" in name]
+        assert not [c for c in kernel.net_connections("tcp") if c.status == psutil.CONN_LISTEN], (
+            "kernels listen on no port"
+        )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apps/api/kernels",
+        "/apps/api/contents",
+        "/apps/voila/render/lightcurves.ipynb",
+        "/apps/voila/files/lightcurves.ipynb",
+        "/apps/lightcurves.ipynb",
+        "/apps/request/12345678-1234-1234-1234-123456789abc",
+        "/apps/api/terminals",
+    ],
+)
+def test_nothing_of_the_apps_is_within_reach_but_their_pages(platform, path):
+    assert platform.get(path)[0] == 404
+
+
+def test_everything_listens_on_this_machine_alone(platform):
+    for process in processes(platform):
+        for connection in process.net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip == "127.0.0.1", process.cmdline()
+
+
+def test_all_parts_together_stay_under_their_memory(platform):
+    """1.5 GB when idle; servers of members are theirs."""
+    idle = [
+        p
+        for p in processes(platform)
+        if "singleuser" not in " ".join(p.cmdline()) and "/users/" not in " ".join(p.cmdline())
+    ]
+    members = [p for p in processes(platform) if "singleuser" in " ".join(p.cmdline())]
+    theirs = {child.pid for member in members for child in member.children(recursive=True)}
+    total = sum(p.memory_info().rss for p in idle if p.pid not in theirs)
+    assert total < 1.5e9, f"{total / 1e6:.0f} MB"
