@@ -165,7 +165,7 @@ def work(settings: Settings, *, stop: Callable[[], bool]) -> None:
 
 
 def _how(settings: Settings, archive: Archive) -> dict[str, Any]:
-    """What the queue needs to execute runs."""
+    """What the queue needs to execute runs. Notebooks read only; the worker takes their results over."""
     from stixlab.pipeline.runner import kernel_environment
 
     given = {
@@ -174,6 +174,10 @@ def _how(settings: Settings, archive: Archive) -> dict[str, Any]:
         "STIXLAB_SPICE": str(settings.spice or ""),
         "STIXLAB_IDB": str(settings.idb or ""),
         "STIXLAB_DASK": settings.dask,
+        "STIXLAB_MONGO_URI": "",
+        "STIXLAB_MONGO_READ_URI": (
+            settings.mongo_read_uri.get_secret_value() or settings.mongo_uri.get_secret_value()
+        ),
     }
     return {
         "pipelines": project_folder("pipelines"),

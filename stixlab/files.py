@@ -67,6 +67,12 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
 
 
+def _remove(temporary: Path) -> None:
+    """Remove a temporary file, if it came into being at all."""
+    if temporary.parent.is_dir():
+        temporary.unlink(missing_ok=True)
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """A temporary path to write to; at the end it takes the name asked for, replacing what stood there.
@@ -88,10 +94,10 @@ def new_file(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise write_failed(path, error) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -18,9 +22,17 @@ from stixlab.hub import accounts
 from stixlab.services import Part, Supervisor, database_part, read_state
 from stixlab.settings import Settings, project_folder
 
-__all__ = ["check_before", "ensure_operator", "make_demonstration", "make_supervisor", "welcome"]
+__all__ = [
+    "check_before",
+    "demonstrate",
+    "ensure_operator",
+    "make_demonstration",
+    "make_supervisor",
+    "welcome",
+]
 
 _HUB_READY_S = 120.0
+_FOLLOW_S = 1.0
 
 
 def check_before(settings: Settings) -> None:
@@ -40,6 +52,11 @@ def check_before(settings: Settings) -> None:
         )
     if settings.access != "operator":
         raise SettingsError(f"up: needs the role of an operator; STIXLAB_ACCESS is {settings.access}")
+    if settings.mongo_uri.get_secret_value() and not settings.mongo_read_uri.get_secret_value():
+        raise SettingsError(
+            "up: expected STIXLAB_MONGO_READ_URI beside STIXLAB_MONGO_URI: a database user with the role read, for public pages"
+            " and the team; it is not set; docs/how-to.md shows how to make one"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,37 +68,42 @@ def check_before(settings: Settings) -> None:
             ) from None
 
 
-def make_demonstration(settings: Settings, say: Callable[[str], None]) -> bool:
+def make_demonstration(say: Callable[[str], None]) -> None:
     """Give an empty archive a simulated day, yesterday's, through the whole chain.
 
-    Returns
-    -------
-    bool
-        Whether the archive was empty.
+    In a process of its own: what it imports would stay in the memory of the supervisor.
     """
+    command = [sys.executable, "-m", "stixlab.cli", "demonstrate"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            say(line.rstrip())
+    if process.returncode:
+        say(
+            f"stixlab: the demonstration day was not made (exit status {process.returncode}); going on without it"
+        )
+
+
+def demonstrate(settings: Settings, say: Callable[[str], None]) -> bool:
+    """Simulate a day and ingest it, if the archive is empty; whether all went well."""
     from stixlab.simulation import demonstration
 
     with factory.open_catalog(settings) as catalog:
         if catalog.products.latest() is not None:
-            return False
+            return True
         # The database stays up from here to the end of the ingest.
         day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
         say(f"stixlab: the archive is empty; simulating {day} for a demonstration")
-        folder = settings.home / "demonstration"
-        truth = demonstration(day, out=folder, kinds=("xml",))
+        truth = demonstration(day, out=settings.home / "demonstration", kinds=("xml",))
         with factory.open_ingestor(settings) as make:
             report = make().ingest([Path(p) for p in truth.files])
-    problems = (
-        report.problems
-        + [f.error for f in report.files if f.error]
-        + [r["error"] for r in report.runs if r["error"]]
-    )
-    for problem in problems:
-        say(f"stixlab: demonstration: {problem}")
+    for problem in [*report.problems, *(f.error for f in report.files), *(r["error"] for r in report.runs)]:
+        if problem:
+            say(f"stixlab: demonstration: {problem}")
     say(
         f"stixlab: {len(report.products)} products and the flare list made in {report.seconds:.1f} s, all SIMULATED"
     )
-    return True
+    return not report.failed
 
 
 def ensure_operator(settings: Settings) -> str | None:
@@ -93,6 +115,29 @@ def make_supervisor(settings: Settings, told: Callable[[Any], None]) -> Supervis
     """The parts in the order of their start."""
     parts = [] if settings.mongo_uri.get_secret_value() else [database_part(settings.home)]
     return Supervisor([*parts, _hub_part(settings)], settings.home, told, url=settings.public_url)
+
+
+def follow_services(home: Path, say: Callable[[str], None]) -> None:
+    """Tell, from a thread of its own, when the hub has started one of its services again."""
+    path = home / "log" / "events.jsonl"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = path.stat().st_size if path.exists() else 0
+
+    def follow() -> None:
+        nonlocal place
+        while True:
+            time.sleep(_FOLLOW_S)
+            if not path.exists():
+                continue
+            with path.open() as stream:
+                stream.seek(place if path.stat().st_size >= place else 0)
+                for line in stream:
+                    event = json.loads(line)
+                    if event["what"] == "restarted":
+                        say(f"stixlab: {event['part']} had died and was started again by the hub")
+                place = stream.tell()
+
+    threading.Thread(target=follow, name="services", daemon=True).start()
 
 
 def _hub_part(settings: Settings) -> Part:

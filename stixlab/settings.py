@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="URI of a MongoDB server (6 or newer); empty: the embedded server, its data under home.",
     )
+    mongo_read_uri: SecretStr = Field(
+        default=SecretStr(""),
+        description="With mongo_uri: the same database for a user who may only read; public pages and the team use it.",
+    )
     idb: Path | None = Field(
         default=None, description="Folder of mission IDB files (SQLite); empty: the definitions shipped."
     )

@@ -64,3 +64,9 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_k
     assert files.remove_temporaries(tmp_path) == [dead]
     assert living.exists()
     assert not dead.exists()
+
+
+def test_a_file_where_a_folder_should_be_is_told(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ArchiveError, match="nothing was left half-written"):
+        files.write_bytes(tmp_path / "file" / "a.txt", b"content")

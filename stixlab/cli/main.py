@@ -23,6 +23,7 @@ _COMMANDS = {
     "doctor": ("platform", "Health of the installation."),
     "config": ("platform", "Every setting, its value and where it came from."),
     "accounts": ("platform", "List, add and remove accounts; give new passwords."),
+    "demonstrate": ("platform", "Give an empty archive a simulated day; `up` calls it."),
     "worker": ("platform", "Execute queued pipeline runs, for ever."),
     "api": ("platform", "The HTTP service; the hub starts it."),
     "decode": ("data", "Show the packets of a telemetry file."),

@@ -17,6 +17,7 @@ __all__ = [
     "accounts_command",
     "api_command",
     "config_command",
+    "demonstrate_command",
     "doctor_command",
     "down_command",
     "status_command",
@@ -36,7 +37,7 @@ def up_command(*, no_demo: bool) -> None:
     settings = read_settings()
     platform.check_before(settings)
     if not no_demo:
-        platform.make_demonstration(settings, say)
+        platform.make_demonstration(say)
     password = platform.ensure_operator(settings)
 
     def told(event: Any) -> None:
@@ -45,8 +46,18 @@ def up_command(*, no_demo: bool) -> None:
     def ready() -> None:
         click.echo("\n".join(platform.welcome(settings, password)))
 
+    platform.follow_services(settings.home, say)
     platform.make_supervisor(settings, told).run(ready)
     say("stixlab: everything is stopped")
+
+
+@click.command("demonstrate")
+def demonstrate_command() -> None:
+    """Give an empty archive a simulated day; `up` calls it."""
+    from stixlab import platform
+
+    if not platform.demonstrate(read_settings(), say):
+        click.get_current_context().exit(1)
 
 
 @click.command("down")

@@ -32,7 +32,8 @@ Time = str | datetime | np.datetime64
 
 def _numpy_time(time: Time) -> np.datetime64:
     if isinstance(time, np.datetime64):
-        return np.datetime64(time, "ns")
+        found: np.datetime64 = time.astype("datetime64[ns]")
+        return found
     if isinstance(time, datetime):
         naive = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
         return np.datetime64(naive, "ns")

@@ -22,7 +22,7 @@ def kept_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
-    """The settings as variables for a process with that access; the database's address for operators only.
+    """The settings as variables for a process with that access; the database's write address for operators only.
 
     Parameters
     ----------
@@ -43,9 +43,11 @@ def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
         value = getattr(settings, name)
         if value:
             found[f"STIXLAB_{name.upper()}"] = str(value)
-    uri = settings.mongo_uri.get_secret_value()
-    if uri:
-        found["STIXLAB_MONGO_URI"] = uri
+    name = "mongo_uri" if access == "operator" else "mongo_read_uri"
+    for each in {name, "mongo_read_uri"}:
+        uri = getattr(settings, each).get_secret_value()
+        if uri:
+            found[f"STIXLAB_{each.upper()}"] = uri
     return found
 
 

@@ -380,4 +380,4 @@ def _limits(traces: Sequence[BandTrace]) -> tuple[float, float]:
     if not len(values):
         return 1.0, 1000.0
     low, high = max(float(values.min()), _LEAST), max(float(values.max()), 10.0)
-    return low / 1.3, high * 2.0
+    return low / 1.3, high * max(2.0, (high / low) ** 0.14)

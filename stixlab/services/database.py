@@ -96,10 +96,27 @@ def open_database(settings: Settings) -> DatabaseHandle:
     ServiceError
         If the embedded server is not installed, cannot start or write.
     """
-    uri = settings.mongo_uri.get_secret_value()
-    if uri:
-        address = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
-        return DatabaseHandle(lambda _: uri, address, embedded=False, close=lambda: None)
+    written = settings.mongo_uri.get_secret_value()
+    read_only = settings.mongo_read_uri.get_secret_value()
+    if written or read_only:
+        address = (
+            (written or read_only)
+            .rpartition("@")[2]
+            .removeprefix("mongodb://")
+            .removeprefix("mongodb+srv://")
+        )
+
+        def uri(access: str) -> str:
+            found = written if access == "operator" else read_only
+            if not found:
+                name = "STIXLAB_MONGO_URI" if access == "operator" else "STIXLAB_MONGO_READ_URI"
+                raise SettingsError(
+                    f"database at {address}: expected {name} for {access} access; it is not set; give the URI of a user with "
+                    f"the role {'readWrite' if access == 'operator' else 'read'} on the database"
+                )
+            return found
+
+        return DatabaseHandle(uri, address, embedded=False, close=lambda: None)
     database = EmbeddedDatabase(settings.home)
     port = database.ensure()
     return DatabaseHandle(database.uri, f"127.0.0.1:{port}", embedded=True, close=database.close)

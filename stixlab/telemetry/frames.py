@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
@@ -13,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
-from stixlab.files import new_file
 
 __all__ = ["SIMULATED_DESTINATION", "PacketBlock", "Status"]
 
 SIMULATED_DESTINATION = 0x5A
 """Destination byte (byte 9) of packets that the simulator made; real packets have 0, 110 or 120."""
-
 
 
 class Status(IntEnum):
@@ -176,7 +173,7 @@ class PacketBlock:
             If the file is something else or ends early.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 return cls(**{name: found[name] for name in _DTYPES})
         except (ValueError, KeyError, BadZipFile, EOFError) as error:
             raise FormatError(

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import CompressionError
+from stixlab.instrument.detectors import active_trigger_groups
 from stixlab.telemetry.compression import SCALING, decompress, unscale_triggers
 from stixlab.telemetry.decode import Columns
 
-__all__ = ["TRIGGER_GROUPS", "compressed_parameters", "count_trigger_groups", "decompress_column"]
+__all__ = ["compressed_parameters", "decompress_column"]
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,10 @@ _SCHEMES: dict[int, dict[str, _Scheme]] = {
 }
 """By structure and parameter."""
 
-TRIGGER_GROUPS = (
-    (1, 2), (6, 7), (5, 11), (12, 13), (14, 15), (10, 16), (8, 9), (3, 4),
-    (31, 32), (26, 27), (22, 28), (20, 21), (18, 19), (17, 23), (24, 25), (29, 30),
-)  # fmt: skip
-"""Pairs of detectors (1..32) that share a trigger counter."""
-
 
 def compressed_parameters(spid: int) -> tuple[str, ...]:
     """Names of the parameters of a structure that hold compressed counts."""
     return tuple(_SCHEMES.get(spid, ()))
-
-
-def count_trigger_groups(detector_mask: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """(n,) trigger groups with at least one active detector; bit 0 of the mask is detector 1."""
-    mask = np.asarray(detector_mask).astype(np.int64)
-    pairs = [(1 << (a - 1)) | (1 << (b - 1)) for a, b in TRIGGER_GROUPS]
-    groups: NDArray[np.int64] = np.sum([(mask & pair) != 0 for pair in pairs], axis=0, dtype=np.int64)
-    return groups
 
 
 def decompress_column(columns: Columns, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
@@ -97,4 +84,4 @@ def _trigger_scale(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int6
             "them to undo that; found a structure without them"
         )
     tenths = columns.single("NIX00405").astype(np.int64) + 1
-    return tenths, count_trigger_groups(columns.single("NIX00407"))
+    return tenths, active_trigger_groups(columns.single("NIX00407")).astype(np.int64)

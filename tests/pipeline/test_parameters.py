@@ -44,7 +44,7 @@ def test_a_time_is_written_in_one_way(spec, start):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"strat": "2022-03-01"}, "strat: unknown; did you mean start"),
+        ({"startt": "2022-03-01"}, "startt: unknown; did you mean start"),
         ({"zzz": 1}, "zzz: unknown; there are start"),
         ({"start": None}, "start: expected a UTC time"),
         ({"start": "noon"}, "start: expected a UTC time such as"),

@@ -50,7 +50,7 @@ def test_a_good_declaration_is_read_whole(folder):
         (FRONT + "schedule: at noon\n", "schedule", "manual"),
         (FRONT.replace("after: start", "after: begin"), "parameters.end.after", "begin"),
         (FRONT + "  stop: {format: time}\n", "parameters.stop", "no such parameter"),
-        (FRONT.replace("format: time", "formt: time"), "parameters.start", "formt"),
+        (FRONT.replace("format: time", "fmt: time"), "parameters.start", "fmt"),
         ("title: [", "YAML", "cannot be read"),
         ("just a text", "YAML", "found str"),
     ],

@@ -148,7 +148,7 @@ def test_the_demonstration_has_seven_flares_all_found_the_largest_with_the_atten
     flares = identify_flares(datasets(shown)["ql-lightcurve"])
     assert len(flares) == len(shown.flares) == 7
     for flare, true in zip(flares, shown.flares, strict=True):
-        assert offset_s(flare, true) < 45
+        assert offset_s(flare, true) < (30 if true.significance > 20 else 60)
         if not true.attenuator:
             assert flare.peak_counts - flare.background_counts == pytest.approx(true.size, rel=0.2)
             assert flare.signal_counts == pytest.approx(true.signal_counts, rel=0.12)
@@ -170,9 +170,7 @@ def test_flares_can_be_given(tmp_path):
         ("2022-03-01T02:00:00.000", 800.0),
     ]
     flares = identify_flares(datasets(truth)["ql-lightcurve"])
-    assert [f"{f.peak:%H}" for f in flares] == ["01", "02"] or [f"{f.peak:%H:%M}" for f in flares][
-        0
-    ].startswith("00:59")
+    assert [offset_s(f, t) < 30 for f, t in zip(flares, truth.flares, strict=True)] == [True, True]
 
 
 def test_no_flares_can_be_asked_for(tmp_path):

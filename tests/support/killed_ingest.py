@@ -17,6 +17,10 @@ CHANGING = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.sym
 WRITING = {"insert", "update", "delete", "findAndModify", "bulkWrite", "createIndexes"}
 
 
+def writes(flags: object) -> bool:
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
 class Killer:
     """Counts, and kills at the right count."""
 
@@ -36,13 +40,8 @@ class Killer:
             return
         if event in CHANGING:
             self.step(f"{event} {arguments[0]}")
-        elif (
-            event == "open"
-            and isinstance(arguments[2], int)
-            and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        ):
-            if str(arguments[0]).startswith(self.home):
-                self.step(f"open {arguments[0]}")
+        elif event == "open" and writes(arguments[2]) and str(arguments[0]).startswith(self.home):
+            self.step(f"open {arguments[0]}")
 
 
 class Commands(monitoring.CommandListener):

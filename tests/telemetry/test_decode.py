@@ -11,10 +11,11 @@ from astropy.io import fits
 from stixlab.errors import PacketError, UnknownPacketError
 from stixlab.idb import load_definitions
 from stixlab.idb.mission import read_database
+from stixlab.instrument.detectors import active_trigger_groups
 from stixlab.telemetry.decode import Columns, decode, decode_all
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import PacketBlock, Status
-from stixlab.telemetry.schemes import count_trigger_groups, decompress_column
+from stixlab.telemetry.schemes import decompress_column
 from stixlab.telemetry.sources import read_packets
 from tests.support.packets import LIGHT_CURVE, flatten, housekeeping, light_curves, read_golden, read_hex
 
@@ -187,7 +188,7 @@ def test_scaled_triggers_are_undone_with_the_integration_time() -> None:
     scaled, _ = decode(made, LIGHT_CURVE, load_definitions())
     pair = decompress_column(scaled, "NIX00274")
     assert pair is not None
-    n_groups = int(count_trigger_groups(np.array([0xFFFFFCFF]))[0])
+    n_groups = int(active_trigger_groups(np.array([0xFFFFFCFF]))[0])
     assert n_groups == 16  # detectors 9 and 10 are off, their partners 8 and 16 are on
     np.testing.assert_array_equal(pair[0], (scaled["NIX00274"] + 0.5) * 30 * 40 * 16)
     np.testing.assert_array_equal(pair[1], (0.5 * 30 * 40 * 16) ** 2)

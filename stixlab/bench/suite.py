@@ -1,0 +1,33 @@
+"""The benchmarks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stixlab.bench import chain, science, telemetry
+from stixlab.bench.measurement import Measurement
+
+__all__ = ["BENCHMARKS", "Benchmark", "run_benchmark"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark: what it measures, and the function that does."""
+
+    summary: str
+    measure: Callable[[], Iterator[Measurement]]
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "telemetry": Benchmark(
+        "packets per second on one core, beside what the machine can do", telemetry.measure
+    ),
+    "chain": Benchmark("a day of light curves from file to Zarr, FITS and catalogue", chain.measure),
+    "flares": Benchmark("the flare list: time, and what it finds on days with known flares", science.measure),
+}
+
+
+def run_benchmark(name: str) -> Iterator[Measurement]:
+    """Figures of one benchmark, each as soon as it is measured."""
+    return BENCHMARKS[name].measure()
