@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -74,12 +74,11 @@ def cli(*, verbose: bool) -> None:
     )
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command; the exit status is 0 good, 1 failed or refused, 2 wrong usage."""
     try:
-        cli.main(args=arguments, prog_name="stixlab", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        # Not standalone: errors are told below in our own way, and an early exit is a status that is returned.
+        sys.exit(cli.main(args=arguments, prog_name="stixlab", standalone_mode=False))
     except click.UsageError as error:
         error.show()
         sys.exit(2)

@@ -224,12 +224,25 @@ class TestLife:
         database.close()
 
     def test_a_server_of_ones_own_choice_is_left_alone(self, tmp_path):
-        settings = read_settings(home=tmp_path, mongo_uri="mongodb://me:word@db.example:27017/stixlab")
+        written, read_only = (f"mongodb://{who}:word@db.example:27017/stixlab" for who in ("me", "reader"))
+        settings = read_settings(home=tmp_path, mongo_uri=written, mongo_read_uri=read_only)
         with open_database(settings) as handle:
-            assert handle.uri("public") == "mongodb://me:word@db.example:27017/stixlab"
+            assert handle.uri("operator") == written
+            assert handle.uri("team") == handle.uri("public") == read_only
             assert not handle.embedded
             assert "word" not in repr(handle)
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_public_never_gets_the_login_that_writes(self, tmp_path):
+        settings = read_settings(
+            home=tmp_path, mongo_uri="mongodb://me:word@db.example:27017/stixlab", mongo_read_uri=""
+        )
+        with (
+            open_database(settings) as handle,
+            pytest.raises(SettingsError, match="STIXLAB_MONGO_READ_URI") as told,
+        ):
+            handle.uri("public")
+        assert "word" not in str(told.value)
 
 
 class TestSupervised:
