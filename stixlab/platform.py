@@ -144,7 +144,9 @@ def _hub_part(settings: Settings) -> Part:
     local = f"http://127.0.0.1:{settings.port}"
 
     def ready() -> bool:
-        return all(_answers(f"{local}{path}") for path in ("/health", "/apps/health", "/hub/health"))
+        return _is_healthy(f"{local}/health") and all(
+            _answers(f"{local}{p}") for p in ("/apps/health", "/hub/health")
+        )
 
     config = project_folder("hub_config") / "jupyterhub_config.py"
     folder = settings.home / "hub"
@@ -165,6 +167,15 @@ def _answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  (an address of our own)
             return True
     except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_healthy(url: str) -> bool:
+    """Whether the HTTP service itself answers there, and can serve: before it does, the hub answers in its place."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  (an address of our own)
+            return str(json.load(answer).get("status", "")) in ("ok", "degraded")
+    except (urllib.error.URLError, OSError, ValueError, AttributeError):
         return False
 
 

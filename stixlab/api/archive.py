@@ -19,10 +19,14 @@ router = APIRouter(tags=["archive"])
 FITS_MEDIA_TYPE = "application/fits"
 
 
+_TREES = ("fits", "simulated")
+"""Folders of the archive that are open to everyone: what was measured, and apart from it what was simulated."""
+
+
 @router.get("/data", include_in_schema=False)
 @router.get("/data/", include_in_schema=False)
 def top() -> Response:
-    """To the one tree there is."""
+    """To the tree of what was measured."""
     return RedirectResponse("/data/fits/")
 
 
@@ -33,7 +37,21 @@ def top() -> Response:
 )
 def fits(source: TheSource, path: str) -> Response:
     """Folders end in a slash; what is not finished or not ours is not there."""
-    root = (source.lab.archive.root / "fits").resolve()
+    return _answer(source, "fits", path)
+
+
+@router.get(
+    "/data/simulated{path:path}",
+    summary="A folder of simulated files as links, or a file",
+    response_class=HTMLResponse,
+)
+def simulated(source: TheSource, path: str) -> Response:
+    """The same for what the simulator made, which never stands among what was measured."""
+    return _answer(source, "simulated", path)
+
+
+def _answer(source: TheSource, tree: str, path: str) -> Response:
+    root = (source.lab.archive.root / tree).resolve()
     wanted = _within(root, path)
     if wanted.is_file():
         return FileResponse(
@@ -41,10 +59,14 @@ def fits(source: TheSource, path: str) -> Response:
         )
     if wanted.is_dir() or wanted == root:
         if not path.endswith("/"):
-            return RedirectResponse(f"/data/fits{path}/")
+            return RedirectResponse(f"/data/{tree}{path}/")
         return HTMLResponse(_index(root, wanted), headers={"Cache-Control": "no-cache"})
-    raise NotInCatalogError(
-        f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}"
+    raise _not_there(root, path)
+
+
+def _not_there(root: Path, path: str) -> NotInCatalogError:
+    return NotInCatalogError(
+        f"archive: expected a file or folder below /data/{root.name}/; there is no {path[:200]!r}"
     )
 
 
@@ -60,9 +82,7 @@ def _within(root: Path, path: str) -> Path:
     hidden = any(part.startswith(".") or "\0" in part or "\\" in part for part in parts)
     wanted = root.joinpath(*parts) if not hidden else root
     if hidden or (path and not path.startswith("/")) or not wanted.resolve().is_relative_to(root):
-        raise NotInCatalogError(
-            f"archive: expected a file or folder below /data/fits/; there is no {path[:200]!r}"
-        )
+        raise _not_there(root, path)
     return wanted
 
 
@@ -80,4 +100,11 @@ def _index(root: Path, folder: Path) -> str:
             }
         )
     here = folder.relative_to(root).as_posix()
-    return render("index.html.j2", here="" if here == "." else here + "/", entries=entries)
+    others = [tree for tree in _TREES if tree != root.name and root.with_name(tree).is_dir()]
+    return render(
+        "index.html.j2",
+        tree=root.name,
+        here="" if here == "." else here + "/",
+        entries=entries,
+        others=others,
+    )

@@ -130,6 +130,17 @@ def test_no_path_leads_out_of_the_archive(client, lab, path):
     assert "hidden words" not in answer.text
 
 
+def test_simulated_files_stand_apart_and_say_so(client, lab):
+    folder = lab.archive.root / "simulated" / "fits" / "L1"
+    folder.mkdir(parents=True)
+    (folder / "sim.fits").write_bytes(b"SIMPLE  =")
+    assert 'href="/data/simulated/"' in client.get("/data/fits/").text
+    assert "SIMULATED DATA" in client.get("/data/simulated/fits/L1/").text
+    assert client.get("/data/simulated/fits/L1/sim.fits").content == b"SIMPLE  ="
+    assert client.get("/data/fits/L1/sim.fits").status_code == 404
+    assert client.get("/data/simulated/..%2f..%2fsecret").status_code == 404
+
+
 def test_health_names_the_parts_and_the_age_of_the_data(client):
     answer = client.get("/health")
     report = answer.json()

@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -90,8 +92,8 @@ class Zygote:
         )
         assert self.process.stdout.readline() == "ready\n"
 
-    def run(self, home: Path, uri: str, files: Path, kill_at: int = 0) -> dict:
-        job = {"home": str(home), "uri": uri, "files": [str(files)], "kill_at": kill_at}
+    def run(self, home: Path, uri: str, files: Path, kill_at: int = 0, mode: str = "kill") -> dict:
+        job = {"home": str(home), "uri": uri, "files": [str(files)], "kill_at": kill_at, "mode": mode}
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -150,17 +152,25 @@ def test_at_every_call_that_changes_something(tmp_path, server, few_packets, zyg
     expected = snapshot(tmp_path / "whole", f"{server}/whole")
     assert len(expected["products"]) == 1
     assert total["count"] > 50
-    different = []
-    for kill_at in range(1, total["count"] + 1):
-        home, uri = tmp_path / f"home{kill_at}", f"{server}/trial{kill_at}"
-        first = zygote.run(home, uri, few_packets, kill_at)
-        assert first["killed"], (kill_at, first)
-        second = zygote.run(home, uri, few_packets)
-        assert not second["killed"], second
-        assert second["said"].startswith("{"), (kill_at, first["said"], second)
-        if snapshot(home, uri) != expected:
-            different.append((kill_at, first["said"]))
-        subprocess.run(["rm", "-rf", home], check=True)
+    different: list[tuple[int, str]] = []
+
+    def trials(points: range) -> None:
+        forks = Zygote()
+        with forks.process:
+            for kill_at in points:
+                home, uri = tmp_path / f"home{kill_at}", f"{server}/trial{kill_at}"
+                first = forks.run(home, uri, few_packets, kill_at)
+                assert first["killed"], (kill_at, first)
+                second = forks.run(home, uri, few_packets)
+                assert not second["killed"], second
+                assert second["said"].startswith("{"), (kill_at, first["said"], second)
+                if snapshot(home, uri) != expected:
+                    different.append((kill_at, first["said"]))
+                shutil.rmtree(home)
+            forks.process.stdin.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(trials, (range(start, total["count"] + 1, 2) for start in (1, 2))))
     assert different == []
 
 
@@ -205,3 +215,21 @@ def test_at_random_times_of_the_whole_command(tmp_path, telemetry):
         ingest(home, draw.uniform(0.1, 1.0) * duration)
         ingest(home)
         assert content(home) == expected, trial
+
+
+@pytest.mark.parametrize("fail_at", [1, 2, 3, 10, 25, 60])
+def test_a_full_disk_is_told_leaves_nothing_half_written_and_is_made_good(
+    tmp_path, server, few_packets, zygote, fail_at
+):
+    """From the n-th file opened for writing on, the disk is full; then there is room again."""
+    whole = zygote.run(tmp_path / "whole", f"{server}/full{fail_at}w", few_packets)
+    assert not json.loads(whole["said"])["failed"]
+    home, uri = tmp_path / "home", f"{server}/full{fail_at}"
+    first = zygote.run(home, uri, few_packets, fail_at, mode="full")
+    assert first["said"].startswith("ArchiveError"), first
+    assert "no space left" in first["said"]
+    assert "free some" in first["said"]
+    assert [p for p in (home / "archive").rglob("*") if p.name.startswith(".incoming")] == []
+    second = zygote.run(home, uri, few_packets)
+    assert not json.loads(second["said"])["failed"]
+    assert snapshot(home, uri) == snapshot(tmp_path / "whole", f"{server}/full{fail_at}w")

@@ -5,6 +5,7 @@ child counts the calls that change the archive (audit events) and the commands t
 after they were answered), and kills itself with SIGKILL at the one asked for. Answers are JSON lines, too.
 """
 
+import errno
 import json
 import os
 import signal
@@ -22,14 +23,16 @@ def writes(flags: object) -> bool:
 
 
 class Killer:
-    """Counts, and kills at the right count."""
+    """Counts, and kills at the right count; or lets the disk be full from the n-th file on."""
 
-    def __init__(self, home: str, kill_at: int, log: int) -> None:
-        self.home, self.kill_at, self.log = home, kill_at, log
-        self.count = 0
+    def __init__(self, home: str, kill_at: int, log: int, mode: str) -> None:
+        self.home, self.kill_at, self.log, self.mode = home, kill_at, log, mode
+        self.count = self.opened = 0
         self.armed = True
 
     def step(self, what: str) -> None:
+        if self.mode == "full":
+            return
         self.count += 1
         if self.count == self.kill_at:
             os.write(self.log, what.encode())
@@ -42,6 +45,9 @@ class Killer:
             self.step(f"{event} {arguments[0]}")
         elif event == "open" and writes(arguments[2]) and str(arguments[0]).startswith(self.home):
             self.step(f"open {arguments[0]}")
+            self.opened += 1
+            if self.mode == "full" and self.opened >= self.kill_at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class Commands(monitoring.CommandListener):
@@ -70,7 +76,7 @@ def child(job: dict, log: int, commands: Commands) -> None:
     )
     with factory.open_ingestor(settings, pipelines=False) as make:
         ingestor = make()
-        killer = Killer(job["home"], job["kill_at"], log)
+        killer = Killer(job["home"], job["kill_at"], log, job["mode"])
         commands.killer = killer
         sys.addaudithook(killer.audit)
         report = ingestor.ingest([Path(p) for p in job["files"]])
