@@ -14,6 +14,8 @@ from stixlab.pipeline.engine import StixlabEngine
 from stixlab.pipeline.runner import execute, kernel_environment
 from tests.support.pipelines import FIND, FRONT, SAVE, START
 
+pytestmark = pytest.mark.slow
+
 LAST = f"import stixlab\n{START}"
 
 
@@ -55,7 +57,6 @@ def test_the_same_run_is_not_executed_twice(center):
     assert len(center.catalog.runs.find()) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "cell", "words"),
     [
@@ -92,7 +93,6 @@ def test_a_failed_run_keeps_its_notebook_with_the_reason(center):
     assert "no such pixel" in json.dumps(document["cells"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -27,6 +27,8 @@ CLIENT = """
 import sys
 from pathlib import Path
 from stixlab.services import EmbeddedDatabase
+
+pytestmark = pytest.mark.slow
 database = EmbeddedDatabase(Path(sys.argv[1]))
 print(database.ensure(), database._server.pid, flush=True)
 sys.stdin.readline()
@@ -194,7 +196,6 @@ class TestLife:
         assert other._server.pid == server.pid
         other.close()
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("step", ["ensure_keeper", "ensure_users", "write_private"])
     def test_a_first_start_cut_short_is_completed_by_the_next(self, tmp_path, monkeypatch, step):
         code = (

@@ -43,6 +43,8 @@ UP = """
 import sys
 from pathlib import Path
 from stixlab.services import Part, Supervisor
+
+pytestmark = pytest.mark.slow
 home = Path(sys.argv[1])
 part = Part("family", (sys.executable, "-S", "-c", sys.argv[2], str(home / "pids")), {}, lambda: (home / "pids").exists(), stop_timeout_s=0.3)
 Supervisor([part], home, lambda e: print(e, flush=True), url="http://127.0.0.1:1").run(lambda: print("all ready", flush=True))
@@ -130,7 +132,6 @@ def test_a_part_that_dies_is_told_and_started_again(tmp_path):
         assert "it said last: hello" in died.detail
 
 
-@pytest.mark.slow
 def test_a_part_that_keeps_dying_is_started_at_growing_intervals(tmp_path):
     with Up(
         [part("brief", "import time; time.sleep(0.05); print('oh no'); raise SystemExit(3)")], tmp_path
@@ -141,7 +142,6 @@ def test_a_part_that_keeps_dying_is_started_at_growing_intervals(tmp_path):
     assert "status 3" in next(e.detail for e in up.events if e.what == "died")
 
 
-@pytest.mark.slow
 def test_what_a_dead_part_left_behind_is_ended_before_it_starts_again(tmp_path):
     """A killed hub leaves its proxy and services; they would hold the ports of the next one."""
     pids = tmp_path / "pids"
@@ -156,7 +156,6 @@ def test_what_a_dead_part_left_behind_is_ended_before_it_starts_again(tmp_path):
     assert not any(living(pid) for pid in everyone)
 
 
-@pytest.mark.slow
 def test_what_a_killed_guardian_left_is_ended_before_the_part_starts_again(tmp_path, monkeypatch):
     monkeypatch.setattr("stixlab.services.state._POLITE_S", 0.3)
     pids = tmp_path / "pids"
