@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stixlab.archive import Archive
+from stixlab.datasets.report import BuildReport
 from stixlab.idb import Definitions
 from stixlab.ingest.receive import DayKey, decode_structures, level1_by_day, utc_datetime
 from stixlab.model import Product, RawFile
@@ -99,7 +100,7 @@ class Assembler:
         if blocks:
             structure = PRODUCT_TYPES[product_type].packet
             decoded = decode_structures(PacketBlock.concatenate(blocks), self.definitions, [structure])
-            parts += level1_by_day(decoded, self.clock, self.definitions).get(key, [])
+            parts += level1_by_day(decoded, self.clock, self.definitions, BuildReport()).get(key, [])
         imported = [f for f in contributors if f.kind == Kind.FITS and f.origin == origin]
         for each in sorted(imported, key=lambda f: (_TRUST.get(f.report.get("level", ""), 9), f.sha256)):
             found = self._imported(each, day)

@@ -202,4 +202,7 @@ def _describe(result: FileResult, raw_file: RawFile, status: str) -> None:
         f"{remark['count']} x {reason}, first at byte {remark['first_offsets'][0]}"
         for reason, remark in raw_file.report.get("remarks", {}).items()
         if reason != _EXPECTED
+    ] + [
+        f"{left['packets']} x packet gives no data: {reason}, first at byte {left['first_offsets_bytes'][0]}"
+        for reason, left in raw_file.report.get("left_out", {}).items()
     ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from stixlab.archive import Archive
 from stixlab.datasets.registry import BUILDERS
+from stixlab.datasets.report import BuildReport
 from stixlab.errors import FormatError
 from stixlab.idb import Definitions
 from stixlab.model import RawFile
@@ -91,7 +92,8 @@ def receive_telemetry(
     block, decoded = _decode_all(block, report, definitions)
     sha256, _ = archive.store_raw(content)
     archive.store_block(sha256, block)
-    days = level1_by_day(decoded, clock, definitions)
+    left_out = BuildReport()
+    days = level1_by_day(decoded, clock, definitions, left_out)
     start, end = _coverage(block, clock, days)
     raw_file = RawFile(
         sha256=sha256,
@@ -105,7 +107,11 @@ def receive_telemetry(
         types=tuple(sorted({key[0] for key in days})),
         start=start,
         end=end,
-        report={**report.as_document(), "undecoded": _undecoded(block)},
+        report={
+            **report.as_document(),
+            "undecoded": _undecoded(block),
+            "left_out": left_out.as_document(),
+        },
     )
     return Received(raw_file, days)
 
@@ -149,11 +155,14 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
 
 
 def level1_by_day(
-    decoded: Mapping[tuple[int, int, int], Columns], clock: ClockTable, definitions: Definitions
+    decoded: Mapping[tuple[int, int, int], Columns],
+    clock: ClockTable,
+    definitions: Definitions,
+    left_out: BuildReport,
 ) -> dict[DayKey, list[xr.Dataset]]:
     """Level 1 datasets of decoded packets by product type, origin and UTC day.
 
-    Packets whose on-board time is not synchronised make no product: their UTC is not known.
+    Packets that give no data, such as those whose on-board time is not synchronised, are noted in `left_out`.
     A day has several datasets when the energies changed within it.
     """
     from stixlab.products.level1 import make_level1, split_days
@@ -163,11 +172,10 @@ def level1_by_day(
         product = BUILDERS[structure].product
         simulated = columns.block.simulated
         for origin, chosen in ((FLIGHT, ~simulated), (SIMULATED, simulated)):
-            usable = chosen & columns.block.synchronised
-            if not usable.any():
+            if not chosen.any():
                 continue
-            part = columns if usable.all() else columns.select(usable)
-            for ds in make_level1(part, clock, definitions, origin=origin):
+            part = columns if chosen.all() else columns.select(chosen)
+            for ds in make_level1(part, clock, definitions, origin=origin, report=left_out):
                 for day, piece in split_days(ds):
                     days.setdefault((product, origin, str(day)), []).append(piece)
     return days

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
 from stixlab.errors import TimeError
+from stixlab.timing.texts import parse_utc
 
 __all__ = ["Interval", "as_text", "read_interval", "read_time"]
 
-_WRITTEN = re.compile(
-    r"(?P<day>\d{4}-\d{2}-\d{2})(?:[T ](?P<clock>\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?))?(?:Z|\+00:00)?"
-)
 _EARLIEST, _LATEST = np.datetime64("2020-01-01", "ns"), np.datetime64("2100-01-01", "ns")
 _EXAMPLE = "2021-06-06 or 2021-06-06T12:30:00"
 
@@ -54,13 +51,10 @@ def read_time(text: str, *, name: str = "time") -> np.datetime64:
     TimeError
         If it is written otherwise, does not exist, or lies outside 2020 to 2099.
     """
-    match = _WRITTEN.fullmatch(text.strip())
     try:
-        time = np.datetime64(f"{match['day']}T{match['clock'] or '00:00'}", "ns") if match else None
-    except ValueError:
-        time = None
-    if time is None:
-        raise TimeError(f"{name}: expected a UTC time such as {_EXAMPLE}; found {text[:40]!r}")
+        time = parse_utc(text)
+    except TimeError as error:
+        raise TimeError(f"{name}: expected a UTC time such as {_EXAMPLE}; found {text[:40]!r}") from error
     if not _EARLIEST <= time < _LATEST:
         raise TimeError(f"{name}: expected a time from 2020 (the launch) to 2099; found {text[:40]!r}")
     return time

@@ -242,6 +242,9 @@ def test_packets_without_a_synchronised_clock_are_kept_and_make_no_product(chain
     (tmp_path / "a.bin").write_bytes(content + lb_packets.packet(1))
     report = chain.ingest(tmp_path / "a.bin")
     assert report.packets == {"ok": 2}
+    assert report.files[0].findings == [
+        "1 x packet gives no data: on-board time is not synchronised, first at byte 0"
+    ]
     assert sum(p.n_times for p in chain.catalog.products.find()) == 580
 
 

@@ -177,11 +177,11 @@ def _own(
     product: str, header: dict[str, Any], tables: dict[str, FitsTable], name: str
 ) -> dict[str, NDArray[Any]]:
     """Arrays of a file that we wrote: the declaration, read backwards."""
-    from stixlab.products.formats.fits_lightcurve import bin_times, parse_utc, scet_of_bins
+    from stixlab.products.formats.fits_lightcurve import bin_times, read_date, scet_of_bins
 
     spec = get_spec(product)
     control, data = tables["CONTROL"], tables["DATA"]
-    begin = parse_utc(str(header.get("DATE-BEG", "")), name)
+    begin = read_date(str(header.get("DATE-BEG", "")), name)
     time, bounds, length = bin_times(data, begin)
     row = data["control_index"].astype(np.int64)
     arrays: dict[str, NDArray[Any]] = {"time": time, "time_bounds": bounds}

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.datasets.construction import step_ticks
-from stixlab.errors import FormatError
+from stixlab.errors import FormatError, TimeError
 from stixlab.instrument.energy_channels import band_bounds, band_centres, energy_edges
 from stixlab.products.counts import to_counts, to_triggers, total_error
 from stixlab.products.formats.fits_layout import CONTROL_COLUMNS
 from stixlab.products.formats.fits_table import FitsTable
-from stixlab.timing.scet import ClockTable
+from stixlab.timing import ClockTable, parse_utc
 
-__all__ = ["bin_times", "parse_utc", "read_lightcurve", "scet_of_bins"]
+__all__ = ["bin_times", "read_date", "read_lightcurve", "scet_of_bins"]
 
 _SETTING_DTYPES = {
     "detector_mask": "uint32",
@@ -89,7 +89,7 @@ def read_lightcurve(
     return arrays, kind + (" (codes)" if codes else "")
 
 
-def parse_utc(text: str, name: str) -> np.datetime64:
+def read_date(text: str, name: str) -> np.datetime64:
     """UTC of a header keyword, ns.
 
     Raises
@@ -98,13 +98,9 @@ def parse_utc(text: str, name: str) -> np.datetime64:
         If it is no ISO date and time.
     """
     try:
-        found = np.array([text.strip().removesuffix("Z") or "NaT"]).astype("datetime64[ns]")
-    except ValueError:
-        found = np.array(["NaT"]).astype("datetime64[ns]")
-    if np.isnat(found[0]):
-        raise FormatError(f"{name}: expected DATE-BEG as yyyy-mm-ddThh:mm:ss.sss; found {text!r}")
-    time: np.datetime64 = found[0]
-    return time
+        return parse_utc(text)
+    except TimeError:
+        raise FormatError(f"{name}: expected DATE-BEG as yyyy-mm-ddThh:mm:ss.sss; found {text!r}") from None
 
 
 def _begin(header: dict[str, Any], clock: ClockTable, name: str) -> np.datetime64:
@@ -114,7 +110,7 @@ def _begin(header: dict[str, Any], clock: ClockTable, name: str) -> np.datetime6
     if colon and coarse.isdigit() and fine.isdigit():
         utc = clock.to_utc(np.array([int(coarse)], dtype=np.uint32), np.array([int(fine)], dtype=np.uint16))
         return np.datetime64(np.asarray(utc, dtype="datetime64[ns]")[0])
-    return parse_utc(text, name)
+    return read_date(text, name)
 
 
 def bin_times(
