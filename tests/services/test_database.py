@@ -23,12 +23,12 @@ from stixlab.settings import read_settings
 from tests.support.processes import living, wait_for
 from tests.support.records import flare
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """
 import sys
 from pathlib import Path
 from stixlab.services import EmbeddedDatabase
-
-pytestmark = pytest.mark.slow
 database = EmbeddedDatabase(Path(sys.argv[1]))
 print(database.ensure(), database._server.pid, flush=True)
 sys.stdin.readline()

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import pytest
@@ -17,6 +16,8 @@ from stixlab.services import Part, Supervisor, read_state, stop
 from stixlab.services.health import read_health
 from stixlab.services.logs import last_lines, open_log
 from tests.support.processes import living, wait_for
+
+pytestmark = pytest.mark.slow
 
 SLEEPER = "import time; print('hello', flush=True); time.sleep(60)"
 POLITE = """
@@ -43,8 +44,6 @@ UP = """
 import sys
 from pathlib import Path
 from stixlab.services import Part, Supervisor
-
-pytestmark = pytest.mark.slow
 home = Path(sys.argv[1])
 part = Part("family", (sys.executable, "-S", "-c", sys.argv[2], str(home / "pids")), {}, lambda: (home / "pids").exists(), stop_timeout_s=0.3)
 Supervisor([part], home, lambda e: print(e, flush=True), url="http://127.0.0.1:1").run(lambda: print("all ready", flush=True))
@@ -315,10 +314,3 @@ def test_a_large_log_is_set_aside_and_only_its_owner_reads_it(tmp_path):
     assert (tmp_path / "x.log.1").stat().st_size == 100
     path.write_text("one\nmongodb://me:word@host/db\n")
     assert last_lines(path, 1) == "mongodb://***@host/db"
-
-
-def test_stopping_takes_no_longer_than_the_part(tmp_path):
-    begin = time.monotonic()
-    with Up([part("sleeper", SLEEPER)], tmp_path):
-        pass
-    assert time.monotonic() - begin < 5

@@ -1,7 +1,6 @@
 """Simulated days: files to packets to datasets to flares, held against the truth."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -106,12 +105,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, da
     assert [p.read_bytes() for p in again.files] == [p.read_bytes() for p in day.files]
     assert again.flares == day.flares
     assert [p.read_bytes() for p in other.files] != [p.read_bytes() for p in day.files]
-
-
-def test_a_day_takes_less_than_a_second(tmp_path):
-    began = time.perf_counter()
-    simulate(DAY, "2022-03-02", out=tmp_path, seed=1)
-    assert time.perf_counter() - began < 2, "the goal is 1 s; the bound leaves room for a busy machine"
 
 
 @pytest.mark.parametrize("seed", [3, 11])
