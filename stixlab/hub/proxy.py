@@ -43,7 +43,7 @@ def find_node() -> Path:
 
 
 def proxy_command() -> list[str]:
-    """Command that starts the proxy, without its options.
+    """Command that starts the proxy, without its options: the one of the checkout, or one on the PATH (conda).
 
     Raises
     ------
@@ -52,6 +52,9 @@ def proxy_command() -> list[str]:
     """
     script = project_folder("hub_config") / _SCRIPT
     if not script.is_file():
+        installed = shutil.which("configurable-http-proxy")
+        if installed:
+            return [installed]
         raise ServiceError(
             f"proxy of the hub: expected at {script}; it is not there; `make run` installs it "
             "(or `npm ci` in the folder hub_config)"

@@ -205,6 +205,16 @@ def test_a_missing_proxy_is_told_with_what_installs_it(monkeypatch, tmp_path):
         proxy.proxy_command()
 
 
+def test_a_proxy_on_the_path_serves_where_there_is_no_checkout(monkeypatch, tmp_path):
+    """As conda installs it."""
+    program = tmp_path / "configurable-http-proxy"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(proxy, "project_folder", lambda _: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert proxy.proxy_command() == [str(program)]
+
+
 def test_the_lock_of_the_proxy_names_no_registry():
     lock = json.loads((Path(__file__).parents[2] / "hub_config" / "npm-shrinkwrap.json").read_text())
     packages = [p for name, p in lock["packages"].items() if name]
