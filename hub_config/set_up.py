@@ -132,7 +132,7 @@ def install_proxy() -> None:
 def install_browser() -> None:
     """A Chromium for the tests, from Debian."""
     if not any(map(shutil.which, BROWSERS)):
-        install_debian(["chromium"], "the browser tests")
+        install_debian(["chromium", "fonts-dejavu-core"], "the browser tests")
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("pl
 CELL = """import os, stixlab
 lab = stixlab.connect()
 ds = lab.open("ql-lightcurve", "2023-05-04T06:00", "2023-05-04T12:00")
-print("bins", ds.sizes["time"], "counts", int(ds.counts.sum()), "flares", len(lab.flares()))"""
+print("bins", ds.sizes["time"], "counts", int(ds.counts.sum()), "flares", len(lab.flares()))
+from stixlab.plots.still import plot_flares
+plot_flares(lab.flares())"""
 
 
 def log_in(page, password, name="operator"):
@@ -48,6 +50,7 @@ def test_a_member_logs_in_and_runs_a_cell_on_the_data(page, platform):
     assert words[:2] == ["bins", "5400"]
     assert int(words[3]) > 0
     assert int(words[5]) >= 1
+    page.locator(".jp-OutputArea-output img").first.wait_for(timeout=120_000)
     page.keyboard.insert_text("from stixlab.dashboards.lightcurves import View\nView(lab, '').show()")
     page.keyboard.press("Shift+Enter")
     frame = page.frame_locator(".jp-OutputArea-output iframe.plot")
