@@ -63,8 +63,7 @@ class Assembler:
         """
         from stixlab.products.level1 import merge
 
-        product_type, _, day = key
-        others = [f for f in self._contributors(product_type, day) if f.sha256 != source]
+        others = [f for f in self._contributors(key) if f.sha256 != source]
         if others:
             mine = self.catalog.raw_files.get(source)
             parts, sources = self._gather(key, [*others, *([mine] if mine else [])])
@@ -80,34 +79,27 @@ class Assembler:
         self._remove_superseded(key)
         return changed, unchanged
 
-    def _contributors(self, product_type: str, day: str) -> list[RawFile]:
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    def _contributors(self, key: DayKey) -> list[RawFile]:
+        start = datetime.fromisoformat(key[2]).replace(tzinfo=UTC)
         found = self.catalog.raw_files.find(start=start - _MARGIN, end=start + 2 * _MARGIN)
-        return [f for f in found if product_type in f.types]
+        return [f for f in found if "/".join(key) in f.days]
 
     def _gather(self, key: DayKey, contributors: list[RawFile]) -> tuple[list[xr.Dataset], set[str]]:
-        """Datasets of the day from all files, in the order of trust, and the files that gave any."""
-        product_type, origin, day = key
+        """Datasets of the day from all files, in the order of trust, and the files."""
+        product_type, _, day = key
         parts: list[xr.Dataset] = []
-        sources: set[str] = set()
-        blocks: list[PacketBlock] = []
-        for each in sorted(contributors, key=lambda f: f.sha256):
-            if each.kind != Kind.FITS:
-                block = self._near(self.archive.load_block(each.sha256), day)
-                if len(block):
-                    blocks.append(block)
-                    sources.add(each.sha256)
+        telemetry = sorted((f for f in contributors if f.kind != Kind.FITS), key=lambda f: f.sha256)
+        blocks = [self._near(self.archive.load_block(f.sha256), day) for f in telemetry]
         if blocks:
             structure = PRODUCT_TYPES[product_type].packet
             decoded = decode_structures(PacketBlock.concatenate(blocks), self.definitions, [structure])
             parts += level1_by_day(decoded, self.clock, self.definitions, BuildReport()).get(key, [])
-        imported = [f for f in contributors if f.kind == Kind.FITS and f.origin == origin]
+        imported = [f for f in contributors if f.kind == Kind.FITS]
         for each in sorted(imported, key=lambda f: (_TRUST.get(f.report.get("level", ""), 9), f.sha256)):
             found = self._imported(each, day)
             if found is not None:
                 parts.append(found)
-                sources.add(each.sha256)
-        return parts, sources
+        return parts, {f.sha256 for f in contributors}
 
     def _near(self, block: PacketBlock, day: str) -> PacketBlock:
         """Packets whose header lies within the margin around the day."""

@@ -178,17 +178,14 @@ class Ingestor:
         self.progress("making products", len(days), len(days))
 
     def _days_of_repeated(self, report: IngestReport) -> set[DayKey]:
-        """Days of products made from files that were there already: their pipelines may have been cut short."""
-        repeated = {f.sha256 for f in report.files if f.status == "repeated"}
-        found: set[DayKey] = set()
-        for sha256 in repeated:
-            raw_file = self.catalog.raw_files.get(sha256)
-            if raw_file is None or raw_file.start is None:
-                continue
-            for product in self.catalog.products.find(start=raw_file.start, end=raw_file.end):
-                if sha256 in product.sources:
-                    found.add((product.type, product.origin, product.product_id.split("_")[2]))
-        return {(t, o, f"{d[:4]}-{d[4:6]}-{d[6:8]}") for t, o, d in found}
+        """Days of files that were there already: their pipelines may have been cut short."""
+        repeated = [self.catalog.raw_files.get(f.sha256) for f in report.files if f.status == "repeated"]
+        return {_day_key(day) for raw_file in repeated if raw_file is not None for day in raw_file.days}
+
+
+def _day_key(text: str) -> DayKey:
+    product_type, origin, day = text.split("/")
+    return product_type, origin, day
 
 
 def _describe(result: FileResult, raw_file: RawFile, status: str) -> None:

@@ -104,7 +104,7 @@ def receive_telemetry(
         received=datetime.now(UTC).replace(microsecond=0),
         packets=dict(report.packets),
         structures=dict(report.structures),
-        types=tuple(sorted({key[0] for key in days})),
+        days=tuple(sorted(map("/".join, days))),
         start=start,
         end=end,
         report={
@@ -148,7 +148,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         received=datetime.now(UTC).replace(microsecond=0),
         start=utc_datetime(bounds.min()),
         end=utc_datetime(bounds.max()),
-        types=(product,),
+        days=tuple(sorted(map("/".join, days))),
         report={"dialect": ds.attrs.get("dialect", ""), "level": ds.attrs.get("source_level", "")},
     )
     return Received(raw_file, days)

@@ -32,8 +32,8 @@ class RawFile:
     """Packets by status (``ok``, ``undecoded``, ``truncated``, ``unknown`` ...)."""
     structures: dict[str, int] = field(default_factory=dict)
     """Packets by structure, such as ``21,6,30``."""
-    types: tuple[str, ...] = ()
-    """Product types that it contributes to, sorted."""
+    days: tuple[str, ...] = ()
+    """What it has data of: ``TYPE/ORIGIN/YYYY-MM-DD`` for each product type, origin and UTC day, sorted."""
     processed: bool = False
     """Whether every product it contributes to has been made since it arrived."""
     report: dict[str, Any] = field(default_factory=dict)

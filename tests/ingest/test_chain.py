@@ -150,6 +150,20 @@ def test_neither_order_nor_partition_nor_repetition_of_packets_shows(tmp_path, l
     assert together.contents() == whole.contents()
 
 
+def test_a_product_names_the_files_that_gave_it_data_and_no_other(tmp_path, lb_packets):
+    """The packets of the 16th in one file, those of the 17th after noon in another: neighbours, in either order."""
+    first, second = tmp_path / "first.bin", tmp_path / "second.bin"
+    write_binary(lb_packets.select(slice(0, 4)), first)
+    write_binary(lb_packets.select(slice(30, 36)), second)
+    hashes = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in (first, second)}
+    for name, order in (("forward", (first, second)), ("backward", (second, first))):
+        chain = new_chain(tmp_path / name)
+        for path in order:
+            chain.ingest(path)
+        sources = {p.product_id[-15:-7]: p.sources for p in chain.catalog.products.find()}
+        assert sources == {"20210116": (hashes[first],), "20210117": (hashes[second],)}
+
+
 def test_a_changed_day_is_a_new_version_and_the_old_file_stays(chain, lb_packets, tmp_path):
     for number, chosen in enumerate((slice(10, 20), slice(20, 30))):
         write_binary(lb_packets.select(chosen), tmp_path / f"{number}.bin")
