@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError, Sche
 from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run
 from stixlab.settings import Settings
-from stixlab.timing import ClockTable, format_scet, parse_scet, parse_utc
+from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime, to_datetime64
 from stixlab.vocabulary import FLIGHT, ORIGINS, SIMULATED, product_type
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ __all__ = ["Lab"]
 
 Time = str | datetime | np.datetime64
 """A time in UTC: ISO text, datetime (without zone: UTC), or numpy."""
-
-
-def _numpy_time(time: Time) -> np.datetime64:
-    if isinstance(time, np.datetime64):
-        found: np.datetime64 = time.astype("datetime64[ns]")
-        return found
-    if isinstance(time, datetime):
-        naive = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
-        return np.datetime64(naive, "ns")
-    return parse_utc(str(time))
-
-
-def _datetime(time: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(time.astype("datetime64[us]").astype(np.int64)) / 1e6, tz=UTC)
 
 
 @dataclass(frozen=True)
@@ -121,8 +107,8 @@ class Lab:
             self.catalog.products.find(
                 type=type,
                 level=level,
-                start=None if start is None else _datetime(_numpy_time(start)),
-                end=None if end is None else _datetime(_numpy_time(end)),
+                start=None if start is None else to_datetime(to_datetime64(start)),
+                end=None if end is None else to_datetime(to_datetime64(end)),
                 origin=origin,
             )
         )
@@ -165,8 +151,8 @@ class Lab:
         _check_origin(origin)
         return list(
             self.catalog.flares.find(
-                start=None if start is None else _datetime(_numpy_time(start)),
-                end=None if end is None else _datetime(_numpy_time(end)),
+                start=None if start is None else to_datetime(to_datetime64(start)),
+                end=None if end is None else to_datetime(to_datetime64(end)),
                 min_counts=min_counts,
                 origin=origin,
             )
@@ -199,7 +185,7 @@ class Lab:
 
     def to_scet(self, utc: Time) -> str:
         """On-board time of a UTC, as ``coarse:fine``."""
-        coarse, fine = self.clock.to_scet(_numpy_time(utc))
+        coarse, fine = self.clock.to_scet(to_datetime64(utc))
         return format_scet(int(coarse), int(fine))
 
     def run(self, pipeline: str, **parameters: Any) -> Run:
@@ -251,8 +237,8 @@ class Lab:
         origin: str | None,
     ) -> tuple[np.datetime64, np.datetime64]:
         """The range asked for, or the last day there is."""
-        low = None if start is None else _numpy_time(start)
-        high = None if end is None else _numpy_time(end)
+        low = None if start is None else to_datetime64(start)
+        high = None if end is None else to_datetime64(end)
         if low is not None and high is not None and low >= high:
             raise ParameterError(f"time range: expected start before end; found {low} and {high}")
         if low is None or high is None:
@@ -283,7 +269,7 @@ class Lab:
         high: np.datetime64,
         origin: str | None,
     ) -> NotInCatalogError:
-        near = self.catalog.products.nearest(type=type, time=_datetime(low), origin=origin)
+        near = self.catalog.products.nearest(type=type, time=to_datetime(low), origin=origin)
         there = (
             f"the nearest is {near.start:%Y-%m-%dT%H:%M:%S} to {near.end:%Y-%m-%dT%H:%M:%S}"
             if near is not None

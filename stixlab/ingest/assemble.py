@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
 from stixlab.idb import Definitions
-from stixlab.ingest.receive import DayKey, decode_structures, level1_by_day, utc_datetime
+from stixlab.ingest.receive import DayKey, decode_structures, level1_by_day
 from stixlab.model import Product, RawFile
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.sources import Kind
-from stixlab.timing.scet import ClockTable
+from stixlab.timing import ClockTable, to_datetime
 from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES
 
 if TYPE_CHECKING:
@@ -109,11 +110,11 @@ class Assembler:
         return block.select((utc >= middle - margin) & (utc < middle + 2 * margin) & block.synchronised)
 
     def _imported(self, raw_file: RawFile, day: str) -> xr.Dataset | None:
-        from stixlab.archive import layout
         from stixlab.products.formats.fits_dialects import read_fits
         from stixlab.products.level1 import split_days
 
-        ds = read_fits(self.archive.path(layout.raw_key(raw_file.sha256)), self.clock)
+        content = self.archive.read_raw(raw_file.sha256)
+        ds = read_fits(Path(raw_file.names[0]), self.clock, content=content)
         return next((part for found, part in split_days(ds) if str(found) == day), None)
 
     def _store(self, key: DayKey, number: int, ds: xr.Dataset, sources: set[str]) -> tuple[Product, bool]:
@@ -154,8 +155,8 @@ class Assembler:
             type=product_type,
             level="L1",
             origin=origin,
-            start=utc_datetime(bounds.min()),
-            end=utc_datetime(bounds.max()),
+            start=to_datetime(bounds.min()),
+            end=to_datetime(bounds.max()),
             version=version,
             content_sha256=content,
             n_times=ds.sizes["time"],

@@ -21,7 +21,7 @@ from stixlab.telemetry.decode import Columns, decode
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.sources import Kind, read_packets, recognise
-from stixlab.timing.scet import ClockTable
+from stixlab.timing import ClockTable, to_datetime
 from stixlab.vocabulary import FLIGHT, SIMULATED
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ __all__ = [
     "level1_by_day",
     "receive_fits",
     "receive_telemetry",
-    "utc_datetime",
 ]
 
 _UNFINISHED = (".part", ".tmp", ".filepart")
@@ -70,11 +69,6 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def utc_datetime(time: np.datetime64) -> datetime:
-    """A numpy time as a datetime with its zone, to the microsecond."""
-    return datetime.fromtimestamp(int(time.astype("datetime64[us]").astype(np.int64)) / 1e6, tz=UTC)
-
-
 def receive_telemetry(
     content: bytes, path: Path, *, archive: Archive, definitions: Definitions, clock: ClockTable
 ) -> Received:
@@ -90,10 +84,10 @@ def receive_telemetry(
     kind = recognise(content, path.name)
     block, report = read_packets(content, path.name, definitions)
     block, decoded = _decode_all(block, report, definitions)
-    sha256, _ = archive.store_raw(content)
-    archive.store_block(sha256, block)
     left_out = BuildReport()
     days = level1_by_day(decoded, clock, definitions, left_out)
+    sha256, _ = archive.store_raw(content)
+    archive.store_block(sha256, block)
     start, end = _coverage(block, clock, days)
     raw_file = RawFile(
         sha256=sha256,
@@ -132,12 +126,12 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
     kind = recognise(content, path.name)
     if kind is not Kind.FITS:
         raise FormatError(f"{path.name}: expected a FITS product, found {kind}; use `stixlab ingest` for it")
-    ds = read_fits(path, clock)
-    sha256, _ = archive.store_raw(content)
+    ds = read_fits(path, clock, content=content)
     product, origin = ds.attrs["product"], ds.attrs["origin"]
     days: dict[DayKey, list[xr.Dataset]] = {
         (product, origin, str(day)): [part] for day, part in split_days(ds)
     }
+    sha256, _ = archive.store_raw(content)
     bounds = ds["time_bounds"].to_numpy()
     raw_file = RawFile(
         sha256=sha256,
@@ -146,8 +140,8 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         size_bytes=len(content),
         origin=origin,
         received=datetime.now(UTC).replace(microsecond=0),
-        start=utc_datetime(bounds.min()),
-        end=utc_datetime(bounds.max()),
+        start=to_datetime(bounds.min()),
+        end=to_datetime(bounds.max()),
         days=tuple(sorted(map("/".join, days))),
         report={"dialect": ds.attrs.get("dialect", ""), "level": ds.attrs.get("source_level", "")},
     )
@@ -239,4 +233,4 @@ def _coverage(
         times.append(clock.to_utc(block.scet_coarse[chosen], block.scet_fine[chosen]))
     if not times:
         return None, None
-    return utc_datetime(min(t.min() for t in times)), utc_datetime(max(t.max() for t in times))
+    return to_datetime(min(t.min() for t in times)), to_datetime(max(t.max() for t in times))

@@ -16,11 +16,10 @@ from stixlab.ingest.receive import DayKey
 from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import find_pipelines
 from stixlab.pipeline.identity import make_run
+from stixlab.pipeline.queue import find_inputs
 
 __all__ = ["queue_runs", "runs_for_days"]
 
-_MARGIN = timedelta(hours=1)
-"""Pipelines of a day read this much of its neighbours: what changes there changes their result."""
 _ON_PRODUCT = "on new product"
 
 
@@ -41,10 +40,6 @@ def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Ru
     for product_type, origin, day in sorted(_with_neighbours(catalog, days)):
         start = datetime.fromisoformat(day).replace(tzinfo=UTC)
         end = start + timedelta(days=1)
-        near = catalog.products.find(
-            type=product_type, level="L1", origin=origin, start=start - _MARGIN, end=end + _MARGIN
-        )
-        inputs = {p.product_id: p.content_sha256 for p in near}
         for spec in specs:
             if product_type in spec.needs:
                 given = {
@@ -52,6 +47,7 @@ def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Ru
                     "end": f"{end:%Y-%m-%dT%H:%M:%S}",
                     "origin": origin,
                 }
+                inputs = find_inputs(catalog, spec, given)
                 runs.append(make_run(spec, given, inputs=inputs, trigger="product"))
     return runs
 
@@ -74,12 +70,11 @@ def queue_runs(catalog: Any, runs: Iterable[Run]) -> list[str]:
 
 
 def _with_neighbours(catalog: Any, days: Iterable[DayKey]) -> set[DayKey]:
-    """The days, and those beside them that have data."""
+    """The days, and those beside them that have data: pipelines of a day read a margin of its neighbours."""
     wanted = set(days)
-    for product_type, origin, day in list(wanted):
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        for other in (start - timedelta(days=1), start + timedelta(days=1)):
-            beside = f"{other:%Y-%m-%d}"
-            if catalog.products.get(product_id("L1", product_type, beside, origin)) is not None:
-                wanted.add((product_type, origin, beside))
-    return wanted
+    beside = {
+        product_id("L1", product_type, other, origin): (product_type, origin, other)
+        for product_type, origin, day in wanted
+        for other in (f"{datetime.fromisoformat(day) + timedelta(days=step):%Y-%m-%d}" for step in (-1, 1))
+    }
+    return wanted | {beside[name] for name in catalog.products.get_many(beside)}

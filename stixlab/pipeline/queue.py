@@ -30,7 +30,7 @@ from stixlab.pipeline.parameters import check_parameters
 from stixlab.pipeline.runner import Execution, execute
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["INPUT_MARGIN", "Worker", "drain", "run_now", "work"]
+__all__ = ["INPUT_MARGIN", "Worker", "drain", "find_inputs", "run_now", "work"]
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def run_now(
         If the database goes away.
     """
     parameters = check_parameters(spec, given)
-    run = make_run(spec, parameters, inputs=_inputs(catalog, spec, parameters))
+    run = make_run(spec, parameters, inputs=find_inputs(catalog, spec, parameters))
     known = catalog.runs.get(run.run_id)
     if known is not None and known.status is RunStatus.SUCCEEDED:
         return known  # type: ignore[no-any-return]
@@ -168,7 +168,7 @@ def _wait(seconds: float, stop: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.2))
 
 
-def _inputs(catalog: Any, spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
+def find_inputs(catalog: Any, spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Content of the products in the range of a run, of the types it needs."""
     names = {p.name for p in spec.parameters}
     if not {"start", "end"} <= names:

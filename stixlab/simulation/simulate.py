@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,8 @@ from stixlab.simulation.packets import (
 from stixlab.simulation.sun import SolarFlare, band_counts, draw_flares, flare_light, make_flare
 from stixlab.telemetry.encode import write_binary, write_edds_xml
 from stixlab.telemetry.frames import PacketBlock
-from stixlab.timing.intervals import as_text, read_time
+from stixlab.timing import to_datetime64
+from stixlab.timing.intervals import as_text
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 
 __all__ = ["KINDS", "Truth", "TruthFlare", "demonstration", "simulate"]
@@ -244,21 +244,13 @@ class _Maker:
 
 
 def _range(start: Any, end: Any) -> tuple[np.datetime64, np.datetime64]:
-    first = _time(start)
-    last = first.astype("datetime64[D]").astype("datetime64[ns]") + _DAY if end is None else _time(end)
+    first = to_datetime64(start)
+    last = (
+        first.astype("datetime64[D]").astype("datetime64[ns]") + _DAY if end is None else to_datetime64(end)
+    )
     if last <= first:
         raise ParameterError(f"end: expected a time after the start {as_text(first)}; found {as_text(last)}")
     return first, last
-
-
-def _time(time: Any) -> np.datetime64:
-    if isinstance(time, str):
-        return read_time(time)
-    return (
-        read_time(as_text(time))
-        if isinstance(time, datetime)
-        else np.datetime64(time).astype("datetime64[ns]")
-    )
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
@@ -269,7 +261,7 @@ def _check_kinds(kinds: Sequence[str]) -> None:
 
 
 def _flare(given: FlareLike) -> SolarFlare:
-    flare = given if isinstance(given, SolarFlare) else make_flare(_time(given[0]), float(given[1]))
+    flare = given if isinstance(given, SolarFlare) else make_flare(to_datetime64(given[0]), float(given[1]))
     if not (flare.size > 0 and flare.rise_s > 0 and flare.decay_s > 0):
         raise ParameterError(f"flare: expected size and times above zero; found {flare}")
     return flare

@@ -1,7 +1,15 @@
 """Times: on-board clock, UTC, and their texts. Kernels are read in `stixlab.ephemeris`."""
 
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable, normalise_scet
-from stixlab.timing.texts import format_scet, format_utc, parse_scet, parse_time, parse_utc
+from stixlab.timing.texts import (
+    format_scet,
+    format_utc,
+    parse_scet,
+    parse_time,
+    parse_utc,
+    to_datetime,
+    to_datetime64,
+)
 
 __all__ = [
     "FINE_PER_SECOND",
@@ -12,4 +20,6 @@ __all__ = [
     "parse_scet",
     "parse_time",
     "parse_utc",
+    "to_datetime",
+    "to_datetime64",
 ]

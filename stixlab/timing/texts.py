@@ -10,7 +10,15 @@ import numpy as np
 from stixlab.errors import TimeError
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 
-__all__ = ["format_scet", "format_utc", "parse_scet", "parse_time", "parse_utc"]
+__all__ = [
+    "format_scet",
+    "format_utc",
+    "parse_scet",
+    "parse_time",
+    "parse_utc",
+    "to_datetime",
+    "to_datetime64",
+]
 
 _UTC = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2}|\d{4}\d{2}\d{2}(?=T|$))"
@@ -135,6 +143,29 @@ def format_utc(time: np.datetime64, *, digits: int = 6) -> str:
     rounded = (nanoseconds + step // 2) // step * step
     text = str(np.datetime64(rounded, "ns"))
     return f"{text[: 20 + digits] if digits else text[:19]}Z"
+
+
+def to_datetime(time: np.datetime64) -> datetime:
+    """The same instant as a datetime with its zone, whole microseconds, towards the past."""
+    microseconds = int(time.astype("datetime64[us]").astype(np.int64))
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=microseconds)  # noqa: UP017
+
+
+def to_datetime64(time: str | datetime | np.datetime64) -> np.datetime64:
+    """UTC (datetime64[ns]) of a time as people hand it over; a datetime without a zone is taken as UTC.
+
+    Raises
+    ------
+    TimeError
+        If it is a text that is no time.
+    """
+    if isinstance(time, np.datetime64):
+        stamp: np.datetime64 = time.astype("datetime64[ns]")
+        return stamp
+    if isinstance(time, datetime):
+        naive = time.astimezone(timezone.utc).replace(tzinfo=None) if time.tzinfo else time  # noqa: UP017
+        return np.datetime64(naive, "ns")
+    return parse_utc(str(time))
 
 
 def format_scet(coarse: int, fine: int) -> str:

@@ -9,7 +9,7 @@ once half of the height over background has decayed between the two (the rule of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import xarray as xr
@@ -28,7 +28,7 @@ from stixlab.analysis.lightcurves import (
     to_light_curve,
 )
 from stixlab.model.flare import Flare
-from stixlab.timing.intervals import read_time
+from stixlab.timing import to_datetime, to_datetime64
 from stixlab.vocabulary import FLIGHT
 
 __all__ = ["identify_flares"]
@@ -102,8 +102,8 @@ def identify_flares(
     which two peaks are one: nobody can say what happened there. Data that begin after `start` or stop
     before `end` have a gap there too. At other limits of the dataset the span of a flare just ends.
     """
-    first = None if start is None else _to_datetime64(start)
-    last = None if end is None else _to_datetime64(end)
+    first = None if start is None else to_datetime64(start)
+    last = None if end is None else to_datetime64(end)
     origin = str(ds.attrs.get("origin", FLIGHT))
     flares: list[Flare] = []
     for segment in iter_segments(to_light_curve(ds), start=first, end=last):
@@ -113,8 +113,8 @@ def identify_flares(
         flares += [
             f
             for f in _flares_of_segment(even, threshold, origin)
-            if (first is None or _to_datetime64(f.peak) >= first)
-            and (last is None or _to_datetime64(f.peak) < last)
+            if (first is None or to_datetime64(f.peak) >= first)
+            and (last is None or to_datetime64(f.peak) < last)
         ]
     return sorted(flares, key=lambda f: f.peak)
 
@@ -229,8 +229,8 @@ def _measure(
     counts = segment.counts[span]
     background = float(base.level[event.peak])
     peak_counts = float(observed[span, 0].max())
-    start, end = _to_datetime(segment.start[event.left]), _to_datetime(segment.end[event.right])
-    peak = _to_datetime(segment.middle[event.peak])
+    start, end = to_datetime(segment.start[event.left]), to_datetime(segment.end[event.right])
+    peak = to_datetime(segment.middle[event.peak])
     total = float(counts[:, 0].sum())
     return Flare(
         flare_id=f"{peak:%y%m%d%H%M}",
@@ -265,21 +265,3 @@ def _upper_band(event: _Event, observed: NDArray[np.float64], quiet: NDArray[np.
     excess = observed[event.left : event.right + 1].max(axis=0) - level
     shown = np.flatnonzero(excess > _BAND_SIGMA * scatter)
     return int(shown[-1]) if len(shown) else 0
-
-
-def _to_datetime64(time: str | np.datetime64 | datetime) -> np.datetime64:
-    if isinstance(time, str):
-        return read_time(time)
-    if isinstance(time, datetime):
-        if time.tzinfo is not None:
-            time = time.astimezone(UTC).replace(tzinfo=None)
-        return np.datetime64(time, "ns")
-    stamp: np.datetime64 = time.astype("datetime64[ns]")
-    return stamp
-
-
-def _to_datetime(time: np.datetime64) -> datetime:
-    microseconds = int(time.astype("datetime64[us]").astype(np.int64))
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(
-        microsecond=microseconds % 1_000_000
-    )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ _ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, Attri
 """What astropy raises on files that are damaged; the last three where it did not think of it."""
 
 
-def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
+def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) -> xr.Dataset:
     """Level 1 dataset of a FITS product.
 
     Parameters
@@ -48,6 +49,8 @@ def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
     clock
         For files that hold on-board times only, and to find the on-board time of bins in the others. The UTC of
         a file that has one is kept.
+    content
+        The bytes of the file, where they have been read already; the path is then a name for messages.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
         If it is no FITS file, is damaged, is of another instrument, lacks something, or is of a product that is
         not read yet. The message says which.
     """
-    header, tables = _load(path)
+    header, tables = _load(path, content)
     name = path.name
     _check_instrument(header, name)
     level = str(header.get("LEVEL", "")).strip()
@@ -99,13 +102,14 @@ def read_fits(path: Path, clock: ClockTable) -> xr.Dataset:
         raise FormatError(f"{name}: {product} of level {level} cannot be read: {error}", path=path) from error
 
 
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, FitsTable]]:
+def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, FitsTable]]:
     """Keywords of the primary header and tables by name, in memory; checksums verified."""
     from astropy.io import fits
 
     try:
         # The file is opened here: astropy leaves it open when it fails.
-        with warnings.catch_warnings(record=True) as caught, path.open("rb") as stream:
+        stream: IO[bytes] = path.open("rb") if content is None else BytesIO(content)
+        with warnings.catch_warnings(record=True) as caught, stream:
             warnings.simplefilter("always")
             with fits.open(stream, memmap=False, checksum=True) as hdus:
                 cards = hdus[0].header.items()
