@@ -34,10 +34,6 @@ class Definitions:
     states: dict[str, tuple[State, ...]]
     _programs: dict[int, Program] = field(default_factory=dict, repr=False)
 
-    def identify(self, service: int, subtype: int, pi1: int = 0) -> PacketType | None:
-        """Packet type, or None if the database has none of that kind."""
-        return self._by_kind.get((service, subtype, pi1))
-
     def identify_many(
         self, service: NDArray[np.uint8], subtype: NDArray[np.uint8], pi1: NDArray[np.int32]
     ) -> NDArray[np.int32]:
@@ -79,10 +75,6 @@ class Definitions:
             program = compile_program(spid, self.structures[spid], self.parameters)
             self._programs[spid] = program
         return program
-
-    @cached_property
-    def _by_kind(self) -> dict[tuple[int, int, int], PacketType]:
-        return {(p.service, p.subtype, p.pi1): p for p in self.packet_types.values()}
 
     @cached_property
     def _sorted_kinds(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

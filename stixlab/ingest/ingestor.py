@@ -18,7 +18,7 @@ from stixlab.idb import Definitions
 from stixlab.ingest.assemble import Assembler
 from stixlab.ingest.receive import DayKey, Received, find_files, receive_fits, receive_telemetry
 from stixlab.ingest.report import FileResult, IngestReport
-from stixlab.model import RawFile
+from stixlab.model import Product, RawFile
 from stixlab.timing.scet import ClockTable
 
 if TYPE_CHECKING:
@@ -37,8 +37,25 @@ Trigger = Callable[[list[DayKey]], list[dict[str, Any]]]
 """Called with the days whose products were made or looked at; returns the runs they led to."""
 
 
+Receive = Callable[[bytes, Path], Received]
+"""Stores the content of a file under its name."""
+
+
 def _silent(_what: str, _done: int, _total: int) -> None:
     """No progress shown."""
+
+
+@dataclass
+class _Batch:
+    """What one call has taken in so far."""
+
+    report: IngestReport = field(default_factory=IngestReport)
+    days: dict[DayKey, tuple[list[xr.Dataset], str]] = field(default_factory=dict)
+    """Days that new files touch: what the last of these files alone gives, and its hash."""
+    waiting: dict[str, RawFile] = field(default_factory=dict)
+    """Files whose products are still to be made, by hash."""
+    repeated: set[DayKey] = field(default_factory=set)
+    """Days of files that were there already: their pipelines may have been cut short."""
 
 
 @dataclass(frozen=True)
@@ -91,39 +108,31 @@ class Ingestor:
         """
         return self._take(paths, partial(receive_fits, archive=self.archive, clock=self.clock))
 
-    def _take(self, paths: Iterable[Path], receive: Callable[[bytes, Path], Received]) -> IngestReport:
+    def _take(self, paths: Iterable[Path], receive: Receive) -> IngestReport:
         began = time.monotonic()
-        report = IngestReport()
+        batch = _Batch()
+        report = batch.report
         found = list(find_files(paths))
         if not found:
             report.problems.append("no files found: name a file, or a folder that holds some")
-        days: dict[DayKey, tuple[list[xr.Dataset], str]] = {}
-        waiting: dict[str, RawFile] = {}
         with self.archive.writing():
             for number, path in enumerate(found):
                 self.progress("reading", number, len(found))
-                self._take_file(path, receive, report, days, waiting)
+                self._take_file(path, receive, batch)
             self.progress("reading", len(found), len(found))
-            self._make_products(days, report)
-            for raw_file in waiting.values():
+            self._make_products(batch)
+            for raw_file in batch.waiting.values():
                 self.catalog.raw_files.save(dataclasses.replace(raw_file, processed=True))
         if self.trigger is not None:
-            report.runs = self.trigger(sorted({*days, *self._days_of_repeated(report)}))
+            report.runs = self.trigger(sorted({*batch.days, *batch.repeated}))
         report.seconds = time.monotonic() - began
         log.info("ingested", extra={"n_files": len(found), "seconds": report.seconds})
         return report
 
-    def _take_file(
-        self,
-        path: Path,
-        receive: Callable[[bytes, Path], Received],
-        report: IngestReport,
-        days: dict[DayKey, tuple[list[xr.Dataset], str]],
-        waiting: dict[str, RawFile],
-    ) -> None:
-        """Store one file; what it touches is added to `days`, what it is to `report`."""
+    def _take_file(self, path: Path, receive: Receive, batch: _Batch) -> None:
+        """Store one file, unless it is there already or cannot be used."""
         result = FileResult(str(path), "failed")
-        report.files.append(result)
+        batch.report.files.append(result)
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -134,6 +143,7 @@ class Ingestor:
         known = self.catalog.raw_files.get(result.sha256)
         if known is not None and known.processed:
             self._note_name(known, path)
+            batch.repeated.update(map(_day_key, known.days))
             _describe(result, known, "repeated")
             return
         try:
@@ -146,9 +156,8 @@ class Ingestor:
             names = tuple(sorted({*known.names, *raw_file.names}))
             raw_file = dataclasses.replace(raw_file, names=names, received=known.received)
         self.catalog.raw_files.save(raw_file)
-        waiting[raw_file.sha256] = raw_file
-        for key, parts in received.days.items():
-            days[key] = (parts, raw_file.sha256)
+        batch.waiting[raw_file.sha256] = raw_file
+        batch.days |= {key: (parts, raw_file.sha256) for key, parts in received.days.items()}
         _describe(result, raw_file, "new")
 
     def _note_name(self, known: RawFile, path: Path) -> None:
@@ -157,30 +166,26 @@ class Ingestor:
                 dataclasses.replace(known, names=tuple(sorted({*known.names, path.name})))
             )
 
-    def _make_products(self, days: dict[DayKey, tuple[list[xr.Dataset], str]], report: IngestReport) -> None:
+    def _make_products(self, batch: _Batch) -> None:
         assembler = Assembler(self.catalog, self.archive, self.definitions, self.clock)
-        for number, (key, (parts, source)) in enumerate(sorted(days.items(), key=lambda item: item[0])):
-            self.progress("making products", number, len(days))
+        for number, (key, (parts, source)) in enumerate(sorted(batch.days.items(), key=lambda item: item[0])):
+            self.progress("making products", number, len(batch.days))
             changed, unchanged = assembler.make(key, parts, source)
-            report.unchanged += unchanged
-            report.products += [
-                {
-                    "type": "product",
-                    "product_id": p.product_id,
-                    "version": p.version,
-                    "start": p.start.isoformat(),
-                    "end": p.end.isoformat(),
-                    "n_times": p.n_times,
-                    "fits": p.fits,
-                }
-                for p in changed
-            ]
-        self.progress("making products", len(days), len(days))
+            batch.report.unchanged += unchanged
+            batch.report.products += map(_product_document, changed)
+        self.progress("making products", len(batch.days), len(batch.days))
 
-    def _days_of_repeated(self, report: IngestReport) -> set[DayKey]:
-        """Days of files that were there already: their pipelines may have been cut short."""
-        repeated = [self.catalog.raw_files.get(f.sha256) for f in report.files if f.status == "repeated"]
-        return {_day_key(day) for raw_file in repeated if raw_file is not None for day in raw_file.days}
+
+def _product_document(product: Product) -> dict[str, Any]:
+    return {
+        "type": "product",
+        "product_id": product.product_id,
+        "version": product.version,
+        "start": product.start.isoformat(),
+        "end": product.end.isoformat(),
+        "n_times": product.n_times,
+        "fits": product.fits,
+    }
 
 
 def _day_key(text: str) -> DayKey:

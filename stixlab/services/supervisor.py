@@ -285,7 +285,7 @@ def stop(home: Path, timeout_s: float = 60.0) -> bool:
             while process_is(state.pid, state.start) and time.monotonic() < deadline + _KILLED_S:
                 time.sleep(_POLL_S / 2)
     except ProcessLookupError:
-        pass
+        log.info("it ended by itself", extra={"pid": state.pid})
     except PermissionError:
         raise ServiceError(
             f"stixlab up, process {state.pid}: belongs to somebody else; ask its owner"

@@ -63,11 +63,6 @@ class ClockTable:
                 f"clock {self.source}: expected pieces in ascending order; found some that go back"
             )
 
-    @property
-    def last_utc(self) -> np.datetime64:
-        """Start of the last piece; behind it the clock is extrapolated."""
-        return np.datetime64(int(utc_from_tt(self.tt_ns[-1:] + _J2000_NS)[0]), "ns")
-
     def to_utc(self, coarse: ArrayLike, fine: ArrayLike = 0) -> NDArray[np.datetime64]:
         """UTC of on-board times.
 

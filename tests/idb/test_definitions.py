@@ -102,8 +102,10 @@ def test_identification_of_many_is_that_of_one() -> None:
     pi1 = np.array([k.pi1 for k in kinds] + [99, -1], dtype=np.int32)
     found = definitions.identify_many(service, subtype, pi1)
     assert found.tolist() == [k.spid for k in kinds] + [-1, -1]
-    assert definitions.identify(21, 6, 30) is definitions.packet_types[54118]
-    assert definitions.identify(21, 6, 99) is None
+    service, subtype = np.array([21, 21], dtype=np.uint8), np.array([6, 6], dtype=np.uint8)
+    spids = definitions.identify_many(service, subtype, np.array([30, 99], dtype=np.int32))
+    assert spids.tolist() == [54118, -1]
+    assert definitions.packet_types[54118].spid == 54118
 
 
 def test_a_folder_without_definitions_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stixlab.errors import NotInCatalogError
+from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
 from stixlab.idb import load_definitions
+from stixlab.ingest import receive
 from stixlab.simulation import simulate
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.sources import read_packets
@@ -219,6 +220,31 @@ def test_rubbish_leaves_no_trace(chain, tmp_path, content):
     assert chain.ingest(path).failed
     assert chain.files() <= {".writing"}
     assert chain.catalog.raw_files.find() == []
+
+
+def test_a_file_whose_datasets_cannot_be_made_leaves_no_trace(chain, simulated, monkeypatch):
+    """Everything is made before anything is stored."""
+
+    def refuse(*_):
+        raise SchemaError("on purpose")
+
+    monkeypatch.setattr(receive, "level1_by_day", refuse)
+    report = chain.ingest(simulated)
+    assert {f.error for f in report.files} == {"on purpose"}
+    assert chain.files() <= {".writing"}
+    assert chain.catalog.raw_files.find() == []
+
+
+def test_a_stored_file_that_is_damaged_is_told_when_its_day_is_made_again(
+    chain, real_data, lb_packets, tmp_path
+):
+    source = real_data / "l1/ql/solo_L1_stix-ql-LightCurve_20210117_V01.fits"
+    assert not chain.ingestor.import_files([source]).failed
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    chain.archive.path(f"raw/{sha256[:2]}/{sha256}").write_bytes(b"SIMPLE  = nothing")
+    write_binary(lb_packets, tmp_path / "a.bin")
+    with pytest.raises(ArchiveError, match="restore it from a backup"):
+        chain.ingest(tmp_path / "a.bin")
 
 
 def test_a_path_that_is_not_there_and_an_empty_folder_are_told(chain, tmp_path):
