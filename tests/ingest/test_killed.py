@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -31,17 +32,26 @@ TIMES = {"DATE", "CHECKSUM", "DATASUM"}
 """Header keywords that hold the time of writing, or depend on it."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A database server without accounts, so that each trial may have a database of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def database_server(folder: Path, port: int = 0):
+    """A database server without accounts: its process and its port; whatever it stored before is there again."""
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     program = Path(sys.executable).with_name("secantusd-py")
-    folder = tmp_path_factory.mktemp("server")
-    command = [program, "--port", str(port), "--storage-path", folder / "data", "--cache-size", "64M"]
+    command = [
+        program,
+        "--port",
+        str(port),
+        "--storage-path",
+        folder / "data",
+        "--cache-size",
+        "64M",
+        "--sync-on-commit",
+    ]
     with (
-        (folder / "log").open("wb") as log,
+        (folder / "log").open("ab") as log,
         subprocess.Popen(command, stdout=log, stderr=log, cwd=folder) as process,
     ):
         until = time.monotonic() + 30
@@ -52,8 +62,15 @@ def server(tmp_path_factory):
             except OSError:
                 assert time.monotonic() < until, (folder / "log").read_text()
                 time.sleep(0.1)
-        yield f"mongodb://127.0.0.1:{port}"
+        yield process, port
         process.terminate()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A database server, so that each trial may have a database of its own."""
+    with database_server(tmp_path_factory.mktemp("server")) as (_, port):
+        yield f"mongodb://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +250,25 @@ def test_a_full_disk_is_told_leaves_nothing_half_written_and_is_made_good(
     second = zygote.run(home, uri, few_packets)
     assert not json.loads(second["said"])["failed"]
     assert snapshot(home, uri) == snapshot(tmp_path / "whole", f"{server}/full{fail_at}w")
+
+
+@pytest.mark.parametrize("at", [2, 4, 7])
+def test_a_database_that_dies_during_an_ingest_is_told_and_the_ingest_is_made_good(
+    tmp_path, few_packets, zygote, at
+):
+    """The server is killed at the n-th thing that happens to the database; then it is started again."""
+    with database_server(tmp_path) as (process, port):
+        uri = f"mongodb://127.0.0.1:{port}"
+        whole = zygote.run(tmp_path / "whole", f"{uri}/whole", few_packets)
+        assert not json.loads(whole["said"])["failed"]
+        expected = snapshot(tmp_path / "whole", f"{uri}/whole")
+        first = zygote.run(tmp_path / "home", f"{uri}/trial", few_packets, at, mode=f"away {process.pid}")
+        assert first["said"].startswith("CatalogError"), first
+        assert f"127.0.0.1:{port}" in first["said"]
+        assert "no answer" in first["said"]
+        process.wait(timeout=10)
+    assert [p for p in (tmp_path / "home").rglob("*") if p.name.startswith(".incoming")] == []
+    with database_server(tmp_path, port):
+        second = zygote.run(tmp_path / "home", f"{uri}/trial", few_packets)
+        assert not json.loads(second["said"])["failed"], second
+        assert snapshot(tmp_path / "home", f"{uri}/trial") == expected

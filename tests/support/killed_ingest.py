@@ -23,7 +23,7 @@ def writes(flags: object) -> bool:
 
 
 class Killer:
-    """Counts, and kills at the right count; or lets the disk be full from the n-th file on."""
+    """Counts, and kills at the right count; or lets the disk be full from the n-th file on, or kills the database."""
 
     def __init__(self, home: str, kill_at: int, log: int, mode: str) -> None:
         self.home, self.kill_at, self.log, self.mode = home, kill_at, log, mode
@@ -31,10 +31,13 @@ class Killer:
         self.armed = True
 
     def step(self, what: str) -> None:
-        if self.mode == "full":
+        if self.mode == "full" or (self.mode.startswith("away") and not what.startswith(("before", "after"))):
             return
         self.count += 1
         if self.count == self.kill_at:
+            if self.mode.startswith("away"):
+                os.kill(int(self.mode.split()[1]), signal.SIGKILL)
+                return
             os.write(self.log, what.encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
