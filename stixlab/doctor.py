@@ -89,9 +89,9 @@ def _clock(settings: Settings) -> str:
 
 
 def _definitions(settings: Settings) -> str:
-    from stixlab.idb import load_definitions
+    from stixlab.idb import load_versions
 
-    return f"version {load_definitions(settings.idb).version}"
+    return f"version {load_versions(settings.idb).latest.version}"
 
 
 def _pipelines(_: Settings) -> str:

@@ -127,7 +127,7 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
         As `open_catalog`.
     """
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_definitions
+    from stixlab.idb import load_versions
     from stixlab.ingest import Ingestor
 
     if settings.access != _OPERATOR:
@@ -140,7 +140,7 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
             return Ingestor(
                 catalog=catalog,
                 archive=archive,
-                definitions=load_definitions(settings.idb),
+                versions=load_versions(settings.idb),
                 clock=load_clock(settings.spice),
                 trigger=follow,
                 **({"progress": progress} if progress else {}),

@@ -10,7 +10,7 @@ from pathlib import Path
 from stixlab import factory
 from stixlab.bench.measurement import Measurement
 from stixlab.bench.telemetry import light_curves
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.settings import read_settings
 from stixlab.telemetry.writers import write_binary
 
@@ -25,15 +25,15 @@ _NAME = "chain"
 
 def measure() -> Iterator[Measurement]:
     """Seconds from the file to Zarr, FITS and catalogue, after start-up; pipelines are not counted."""
-    definitions = load_definitions()
+    versions = load_versions()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        block = light_curves(N_PACKETS, definitions)
+        block = light_curves(N_PACKETS, versions)
         write_binary(block, root / "warm.bin")
         files = []
         for seed in range(_REPEATS):
             files.append(root / f"day{seed}.bin")
-            write_binary(light_curves(N_PACKETS, definitions, seed=seed + 1), files[-1])
+            write_binary(light_curves(N_PACKETS, versions, seed=seed + 1), files[-1])
         taken = []
         for number, path in enumerate([root / "warm.bin", *files]):
             settings = read_settings(home=root / f"home{number}", mongo_uri="", access="operator")

@@ -12,7 +12,7 @@ from stixlab.analysis.flares import identify_flares
 from stixlab.bench.measurement import Measurement, best_of
 from stixlab.datasets.registry import BUILDERS
 from stixlab.ephemeris.clock import load_clock
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.products.level1 import make_level1, merge
 from stixlab.simulation import simulate
 from stixlab.telemetry.decode import decode
@@ -29,7 +29,7 @@ _NEAR = np.timedelta64(90, "s")
 
 def measure() -> Iterator[Measurement]:
     """Milliseconds a day, recall of true flares above five sigma, and precision."""
-    definitions, clock = load_definitions(), load_clock()
+    versions, clock = load_versions(), load_clock()
     found_of_true = n_true = true_of_found = n_found = 0
     seconds = 0.0
     for day in _DAYS:
@@ -37,12 +37,12 @@ def measure() -> Iterator[Measurement]:
             end = np.datetime64(day) + np.timedelta64(1, "D")
             truth = simulate(day, str(end), out=Path(folder), kinds=("bin",))
             content = b"".join(Path(p).read_bytes() for p in truth.files)
-        block, _ = read_packets(content, "bench", definitions)
+        block, _ = read_packets(content, "bench", versions)
         service, subtype, ssid = next(k for k, b in BUILDERS.items() if b.product == "ql-lightcurve")
         chosen = (block.service == service) & (block.subtype == subtype) & (block.ssid == ssid)
         part = block.select(chosen)
-        columns, _ = decode(part, int(part.spid[0]), definitions)
-        ds = merge(make_level1(columns, clock, definitions, origin=SIMULATED))
+        columns, _ = decode(part, int(part.spid[0]), versions)
+        ds = merge(make_level1(columns, clock, versions, origin=SIMULATED))
         seconds += best_of(lambda ds=ds: identify_flares(ds), repeats=3)  # type: ignore[misc]
         peaks = np.array(
             [np.datetime64(f.peak.replace(tzinfo=None)) for f in identify_flares(ds)], dtype="datetime64[ns]"

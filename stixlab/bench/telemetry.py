@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stixlab.bench.measurement import Measurement, best_of
 from stixlab.ephemeris.clock import load_clock
-from stixlab.idb import Definitions, load_definitions
+from stixlab.idb import Versions, load_versions
 from stixlab.simulation.instrument import BACKGROUND, Observation
 from stixlab.simulation.packets import BINS_PER_PACKET, light_curve_packets
 from stixlab.telemetry.compression import decompress
@@ -29,7 +29,7 @@ _NAME = "telemetry"
 _SCET = 800_000_000
 
 
-def light_curves(n_packets: int, definitions: Definitions, *, seed: int = 0) -> PacketBlock:
+def light_curves(n_packets: int, versions: Versions, *, seed: int = 0) -> PacketBlock:
     """Full-size light-curve packets with the counts of a quiet Sun."""
     rng = np.random.default_rng(seed)
     n = n_packets * BINS_PER_PACKET
@@ -38,7 +38,7 @@ def light_curves(n_packets: int, definitions: Definitions, *, seed: int = 0) -> 
         triggers=rng.poisson(4000, n),
         rate_control_state=np.zeros(n, dtype=np.uint8),
     )
-    return light_curve_packets(seen, _SCET, 0, 0, definitions)
+    return light_curve_packets(seen, _SCET, 0, 0, versions)
 
 
 def bin_times(columns: Columns, clock: ClockTable) -> NDArray[np.datetime64]:
@@ -55,16 +55,16 @@ def bin_times(columns: Columns, clock: ClockTable) -> NDArray[np.datetime64]:
 
 def measure() -> Iterator[Measurement]:
     """Packets per second of each step and of all, and the limits beside them."""
-    definitions, clock = load_definitions(), load_clock()
-    block = light_curves(N_PACKETS, definitions)
+    versions, clock = load_versions(), load_clock()
+    block = light_curves(N_PACKETS, versions)
     content = block.data.tobytes()
     spid = int(block.spid[0])
-    columns, _ = decode(block, spid, definitions)
+    columns, _ = decode(block, spid, versions)
     codes = columns["NIX00272"].astype(np.uint8)
 
     def everything() -> None:
-        found, _ = read_packets(content, "bench", definitions)
-        done, _ = decode(found, spid, definitions)
+        found, _ = read_packets(content, "bench", versions)
+        done, _ = decode(found, spid, versions)
         for name in ("NIX00272", "NIX00274"):
             decompress_column(done, name)
         bin_times(done, clock)
@@ -73,8 +73,8 @@ def measure() -> Iterator[Measurement]:
         return N_PACKETS / best_of(step)
 
     steps: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("find packets and headers", lambda: read_packets(content, "bench", definitions)),
-        ("decode into columns", lambda: decode(block, spid, definitions)),
+        ("find packets and headers", lambda: read_packets(content, "bench", versions)),
+        ("decode into columns", lambda: decode(block, spid, versions)),
         (
             "decompress counts and triggers, with variance",
             lambda: [decompress_column(columns, n) for n in ("NIX00272", "NIX00274")],

@@ -28,7 +28,7 @@ def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
     """
     from stixlab.engineering.packets import iter_packet_records
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_definitions
+    from stixlab.idb import load_versions
     from stixlab.telemetry.sources import read_packets
 
     settings = read_settings()
@@ -38,9 +38,9 @@ def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
         content = file.read_bytes()
     except OSError as error:
         raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
-    definitions = load_definitions(settings.idb)
-    block, report = read_packets(content, file.name, definitions)
-    records = iter_packet_records(block, definitions, load_clock(settings.spice), physical=physical)
+    versions = load_versions(settings.idb)
+    block, report = read_packets(content, file.name, versions)
+    records = iter_packet_records(block, versions, load_clock(settings.spice), physical=physical)
     for record in records:
         if as_json:
             print_json(record)
@@ -137,7 +137,7 @@ def simulate_command(
     """
     from stixlab import files
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_definitions
+    from stixlab.idb import load_versions
     from stixlab.simulation import simulate
     from stixlab.timing import parse_utc
 
@@ -151,7 +151,7 @@ def simulate_command(
             high,
             out=out,
             seed=seed,
-            definitions=load_definitions(settings.idb),
+            versions=load_versions(settings.idb),
             clock=load_clock(settings.spice),
             progress=show,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stixlab.engineering.calibration import is_calibrated, state_table, to_physical, to_state
-from stixlab.idb import Definitions
+from stixlab.idb import Definitions, Versions
 from stixlab.telemetry.decode import Columns, decode_all
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.schemes import compressed_parameters, decompress_column
@@ -18,14 +18,14 @@ __all__ = ["iter_packet_records"]
 
 
 def iter_packet_records(
-    block: PacketBlock, definitions: Definitions, clock: ClockTable, *, physical: bool = False
+    block: PacketBlock, versions: Versions, clock: ClockTable, *, physical: bool = False
 ) -> Iterator[dict[str, Any]]:
     """One record for each packet, in the order of the block, of plain types.
 
     Parameters
     ----------
     block
-    definitions
+    versions
     clock
     physical
         Also give what compressed counts stand for and the engineering values.
@@ -39,7 +39,8 @@ def iter_packet_records(
         (name to ``value`` and ``variance``) and ``engineering`` (name to ``value`` and ``unit``, or
         ``state``).
     """
-    decoded, block = decode_all(block, definitions, keep_trailing=True)
+    definitions = versions.latest
+    decoded, block = decode_all(block, versions, keep_trailing=True)
     views = {spid: _View(columns, definitions, physical=physical) for spid, columns in decoded.items()}
     utc = clock.to_utc(block.scet_coarse, block.scet_fine)
     for i in range(len(block)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
-from stixlab.idb import Definitions
+from stixlab.idb import Versions
 from stixlab.ingest.receive import DayKey, decode_structures, level1_by_day
 from stixlab.model import Product, RawFile
 from stixlab.telemetry.frames import PacketBlock
@@ -42,7 +42,7 @@ class Assembler:
 
     catalog: Any
     archive: Archive
-    definitions: Definitions
+    versions: Versions
     clock: ClockTable
 
     def make(self, key: DayKey, fresh: list[xr.Dataset], source: str) -> tuple[list[Product], int]:
@@ -93,8 +93,8 @@ class Assembler:
         blocks = [self._near(self.archive.load_block(f.sha256), day) for f in telemetry]
         if blocks:
             structure = PRODUCT_TYPES[product_type].packet
-            decoded = decode_structures(PacketBlock.concatenate(blocks), self.definitions, [structure])
-            parts += level1_by_day(decoded, self.clock, self.definitions, BuildReport()).get(key, [])
+            decoded = decode_structures(PacketBlock.concatenate(blocks), self.versions, [structure])
+            parts += level1_by_day(decoded, self.clock, self.versions, BuildReport()).get(key, [])
         imported = [f for f in contributors if f.kind == Kind.FITS]
         for each in sorted(imported, key=lambda f: (_TRUST.get(f.report.get("level", ""), 9), f.sha256)):
             found = self._imported(each, day)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
 from stixlab.errors import FormatError, SchemaError
-from stixlab.idb import Definitions
+from stixlab.idb import Versions
 from stixlab.ingest.assemble import Assembler
 from stixlab.ingest.receive import DayKey, Received, find_files, receive_fits, receive_telemetry
 from stixlab.ingest.report import FileResult, IngestReport
@@ -68,7 +68,7 @@ class Ingestor:
         Stores of records, writable.
     archive
         Opened for writing.
-    definitions, clock
+    versions, clock
         Packet definitions and clock table in force.
     trigger
         What to do when products changed; nothing if None.
@@ -76,7 +76,7 @@ class Ingestor:
 
     catalog: Any
     archive: Archive
-    definitions: Definitions
+    versions: Versions
     clock: ClockTable
     trigger: Trigger | None = None
     progress: Progress = field(default=_silent)
@@ -93,9 +93,7 @@ class Ingestor:
         ArchiveError
             If the archive cannot be written; nothing is half-written.
         """
-        receive = partial(
-            receive_telemetry, archive=self.archive, definitions=self.definitions, clock=self.clock
-        )
+        receive = partial(receive_telemetry, archive=self.archive, versions=self.versions, clock=self.clock)
         return self._take(paths, receive)
 
     def import_files(self, paths: Iterable[Path]) -> IngestReport:
@@ -167,7 +165,7 @@ class Ingestor:
             )
 
     def _make_products(self, batch: _Batch) -> None:
-        assembler = Assembler(self.catalog, self.archive, self.definitions, self.clock)
+        assembler = Assembler(self.catalog, self.archive, self.versions, self.clock)
         for number, (key, (parts, source)) in enumerate(sorted(batch.days.items(), key=lambda item: item[0])):
             self.progress("making products", number, len(batch.days))
             changed, unchanged = assembler.make(key, parts, source)

@@ -15,7 +15,7 @@ from stixlab.archive import Archive
 from stixlab.datasets.registry import BUILDERS
 from stixlab.datasets.report import BuildReport
 from stixlab.errors import FormatError
-from stixlab.idb import Definitions
+from stixlab.idb import Versions
 from stixlab.model import RawFile
 from stixlab.telemetry.decode import Columns, decode
 from stixlab.telemetry.frames import PacketBlock, Status
@@ -70,7 +70,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def receive_telemetry(
-    content: bytes, path: Path, *, archive: Archive, definitions: Definitions, clock: ClockTable
+    content: bytes, path: Path, *, archive: Archive, versions: Versions, clock: ClockTable
 ) -> Received:
     """Store a telemetry file and its packets; nothing is stored of a file that is no telemetry.
 
@@ -82,10 +82,10 @@ def receive_telemetry(
         If it cannot be stored.
     """
     kind = recognise(content, path.name)
-    block, report = read_packets(content, path.name, definitions)
-    block, decoded = _decode_all(block, report, definitions)
+    block, report = read_packets(content, path.name, versions)
+    block, decoded = _decode_all(block, report, versions)
     left_out = BuildReport()
-    days = level1_by_day(decoded, clock, definitions, left_out)
+    days = level1_by_day(decoded, clock, versions, left_out)
     sha256, _ = archive.store_raw(content)
     archive.store_block(sha256, block)
     start, end = _coverage(block, clock, days)
@@ -151,7 +151,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
 def level1_by_day(
     decoded: Mapping[tuple[int, int, int], Columns],
     clock: ClockTable,
-    definitions: Definitions,
+    versions: Versions,
     left_out: BuildReport,
 ) -> dict[DayKey, list[xr.Dataset]]:
     """Level 1 datasets of decoded packets by product type, origin and UTC day.
@@ -169,14 +169,14 @@ def level1_by_day(
             if not chosen.any():
                 continue
             part = columns if chosen.all() else columns.select(chosen)
-            for ds in make_level1(part, clock, definitions, origin=origin, report=left_out):
+            for ds in make_level1(part, clock, versions, origin=origin, report=left_out):
                 for day, piece in split_days(ds):
                     days.setdefault((product, origin, str(day)), []).append(piece)
     return days
 
 
 def decode_structures(
-    block: PacketBlock, definitions: Definitions, structures: Iterable[tuple[int, int, int]]
+    block: PacketBlock, versions: Versions, structures: Iterable[tuple[int, int, int]]
 ) -> dict[tuple[int, int, int], Columns]:
     """Decoded columns of some structures; packets that are not ok are left out."""
     decoded = {}
@@ -189,12 +189,12 @@ def decode_structures(
         )
         if chosen.any():
             part = block.select(chosen)
-            decoded[service, subtype, ssid] = decode(part, int(part.spid[0]), definitions)[0]
+            decoded[service, subtype, ssid] = decode(part, int(part.spid[0]), versions)[0]
     return decoded
 
 
 def _decode_all(
-    block: PacketBlock, report: DecodeReport, definitions: Definitions
+    block: PacketBlock, report: DecodeReport, versions: Versions
 ) -> tuple[PacketBlock, dict[tuple[int, int, int], Columns]]:
     """Decode every structure that has a builder; what the decoder found wrong goes into block and report."""
     decoded = {}
@@ -209,7 +209,7 @@ def _decode_all(
         )
         if index.size:
             part = block.select(index)
-            decoded[structure], found = decode(part, int(part.spid[0]), definitions)
+            decoded[structure], found = decode(part, int(part.spid[0]), versions)
             status[index] = found
     block = block.with_status(status)
     report.count_packets(block)

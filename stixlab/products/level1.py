@@ -14,7 +14,7 @@ from stixlab.datasets.registry import BUILDERS, get_spec
 from stixlab.datasets.report import BuildReport
 from stixlab.engineering.calibration import to_physical
 from stixlab.errors import SchemaError
-from stixlab.idb import Definitions
+from stixlab.idb import Definitions, Versions
 from stixlab.products.counts import to_counts, to_triggers
 from stixlab.products.merging import content_sha256, merge, split_days, time_arrays, unique_order
 from stixlab.telemetry.decode import Columns
@@ -32,7 +32,7 @@ _Arrays = dict[str, NDArray[Any]]
 def make_level1(
     columns: Columns,
     clock: ClockTable,
-    definitions: Definitions,
+    versions: Versions,
     *,
     origin: str = FLIGHT,
     report: BuildReport | None = None,
@@ -45,8 +45,8 @@ def make_level1(
         Decoded packets, in any order, repeated or not: the result is the same.
     clock
         On-board time to UTC.
-    definitions
-        The flight database: curves of the housekeeping.
+    versions
+        The flight database: curves of the housekeeping, as in force at the time of each packet.
     origin
         ``flight`` or ``simulated``; it must be what the packets say.
     report
@@ -70,8 +70,17 @@ def make_level1(
     if structure not in BUILDERS:
         raise SchemaError(f"level 1: expected packets of one of {sorted(BUILDERS)}; found {structure}")
     report = BuildReport() if report is None else report
-    level0 = BUILDERS[structure].build(columns, clock, report)
-    return [to_level1(ds, definitions, origin=origin, clock=clock.source) for ds in level0]
+    build = BUILDERS[structure].build
+    made = []
+    for definitions, eras in versions.distinct.items():
+        chosen = np.isin(block.era, eras)
+        if chosen.any():
+            part = columns if chosen.all() else columns.select(chosen)
+            made += [
+                to_level1(ds, definitions, origin=origin, clock=clock.source)
+                for ds in build(part, clock, report)
+            ]
+    return made
 
 
 def _check_origin(columns: Columns, origin: str) -> None:

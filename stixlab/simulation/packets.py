@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.idb import Definitions
+from stixlab.idb import Versions
 from stixlab.simulation.housekeeping import MAXI_SPID, housekeeping_columns
 from stixlab.simulation.instrument import Observation
 from stixlab.telemetry.compression import compress
@@ -42,7 +42,7 @@ MAXI_S, MINI_S, MINI_OFFSET_S = 64, 512, 32
 
 
 def light_curve_packets(
-    seen: Observation, coarse: int, fine: int, first_count: int, definitions: Definitions
+    seen: Observation, coarse: int, fine: int, first_count: int, versions: Versions
 ) -> PacketBlock:
     """Quicklook light curves, TM(21,6) SSID 30, marked as simulated.
 
@@ -54,7 +54,7 @@ def light_curve_packets(
         On-board time of the start of the first bin.
     first_count
         Sequence count of the first packet.
-    definitions
+    versions
     """
     n = len(seen.triggers)
     firsts = np.arange(0, n, BINS_PER_PACKET)
@@ -89,7 +89,7 @@ def light_curve_packets(
         scet_fine=send % 65_536,
         sequence_count=(first_count + np.arange(len(firsts))) % _COUNTS,
         destination=SIMULATED_DESTINATION,
-        definitions=definitions,
+        versions=versions,
     )
 
 
@@ -98,7 +98,7 @@ def housekeeping_packets(
     scet: NDArray[np.int64],
     attenuator_in: NDArray[np.bool_],
     *,
-    definitions: Definitions,
+    versions: Versions,
     clock: ClockTable,
     rng: np.random.Generator,
 ) -> PacketBlock:
@@ -111,9 +111,9 @@ def housekeeping_packets(
     scet : (n,)
         On-board seconds: multiples of `MAXI_S`, or of `MINI_S` and `MINI_OFFSET_S` more.
     attenuator_in : (n,)
-    definitions, clock, rng
+    versions, clock, rng
     """
-    columns = housekeeping_columns(spid, clock.to_utc(scet), attenuator_in, definitions, rng)
+    columns = housekeeping_columns(spid, clock.to_utc(scet), attenuator_in, versions.latest, rng)
     maxi = spid == MAXI_SPID
     before = (scet + MINI_S - MINI_OFFSET_S - 1) // MINI_S if maxi else 1 + scet // MINI_S
     return encode(
@@ -123,5 +123,5 @@ def housekeeping_packets(
         scet_fine=9_000 if maxi else 21_000,
         sequence_count=(scet // MAXI_S + before) % _COUNTS,
         destination=SIMULATED_DESTINATION,
-        definitions=definitions,
+        versions=versions,
     )

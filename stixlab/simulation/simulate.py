@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import ParameterError
 from stixlab.files import write_bytes
-from stixlab.idb import Definitions, load_definitions
+from stixlab.idb import Versions, load_versions
 from stixlab.simulation.housekeeping import MAXI_SPID, MINI_SPID
 from stixlab.simulation.instrument import BACKGROUND, IN_ABOVE, Observation, observe
 from stixlab.simulation.packets import (
@@ -94,7 +94,7 @@ def simulate(
     flares: Sequence[FlareLike] | None = None,
     kinds: Sequence[str] = KINDS,
     truth: Path | None = None,
-    definitions: Definitions | None = None,
+    versions: Versions | None = None,
     clock: ClockTable | None = None,
     progress: Progress | None = None,
 ) -> Truth:
@@ -114,7 +114,7 @@ def simulate(
         ``xml`` (EDDS) and ``bin``; with both, light curves go to the first and housekeeping to the second.
     truth
         File for the truth as JSON; none: not written.
-    definitions, clock
+    versions, clock
         None for those shipped.
     progress
         Called with what is done, the days done and the days there are.
@@ -133,10 +133,10 @@ def simulate(
     _check_kinds(kinds)
     if seed < 0:
         raise ParameterError(f"seed: expected 0 or more; found {seed}")
-    definitions = load_definitions() if definitions is None else definitions
+    versions = load_versions() if versions is None else versions
     clock = load_clock() if clock is None else clock
     sun = _draw(first, last, seed) if flares is None else [_flare(f) for f in flares]
-    maker = _Maker(first, last, sun, seed, definitions, clock)
+    maker = _Maker(first, last, sun, seed, versions, clock)
     if not maker.n_bins:
         raise ParameterError(f"end: expected at least {BIN_S} s after the start; found {as_text(last)}")
     out.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ class _Maker:
     end: np.datetime64
     flares: Sequence[SolarFlare]
     seed: int
-    definitions: Definitions
+    versions: Versions
     clock: ClockTable
 
     @property
@@ -222,16 +222,14 @@ class _Maker:
         rng = np.random.default_rng([self.seed, coarse])
         seen = self.observation(n_before, n_bins, rng)
         quicklook = light_curve_packets(
-            seen, coarse, fine, coarse // (BINS_PER_PACKET * BIN_S), self.definitions
+            seen, coarse, fine, coarse // (BINS_PER_PACKET * BIN_S), self.versions
         )
         parts = []
         for spid, step, offset in ((MAXI_SPID, MAXI_S, 0), (MINI_SPID, MINI_S, MINI_OFFSET_S)):
             scet = np.arange(-(-coarse // step) * step + offset, coarse + n_bins * BIN_S, step)
             inside = seen.rate_control_state[np.minimum((scet - coarse) // BIN_S, n_bins - 1)] > 0
             parts.append(
-                housekeeping_packets(
-                    spid, scet, inside, definitions=self.definitions, clock=self.clock, rng=rng
-                )
+                housekeeping_packets(spid, scet, inside, versions=self.versions, clock=self.clock, rng=rng)
             )
         reports = PacketBlock.concatenate(parts)
         order = np.argsort(reports.scet_coarse, kind="stable")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import PacketError
-from stixlab.idb import Definitions, Program
+from stixlab.idb import Program, Versions
 from stixlab.idb.program import DEEPEST_NESTING, HEADER_BITS
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.kernels import decode_packets, get_kernel, is_worth_compiling
@@ -107,7 +107,7 @@ def _parts(
 
 
 def decode(
-    block: PacketBlock, spid: int, definitions: Definitions, *, keep_trailing: bool = False
+    block: PacketBlock, spid: int, versions: Versions, *, keep_trailing: bool = False
 ) -> tuple[Columns, NDArray[np.uint8]]:
     """Columns of all good packets of one structure.
 
@@ -117,7 +117,7 @@ def decode(
         Any packets; only those of the structure whose status is ok are decoded.
     spid
         Number of the structure.
-    definitions
+    versions
     keep_trailing
         Also keep packets that end with bytes which no field claims.
 
@@ -133,7 +133,7 @@ def decode(
     UnknownPacketError
         If the structure has no definition.
     """
-    program = definitions.program(spid)
+    program = versions.latest.program(spid)
     chosen = np.flatnonzero((block.spid == spid) & (block.status == Status.OK))
     starts, ends = block.offsets[:-1][chosen], block.offsets[1:][chosen]
     counts, verdict = _count(program, block.data, starts, ends)
@@ -149,12 +149,12 @@ def decode(
 
 
 def decode_all(
-    block: PacketBlock, definitions: Definitions, *, keep_trailing: bool = False
+    block: PacketBlock, versions: Versions, *, keep_trailing: bool = False
 ) -> tuple[dict[int, Columns], PacketBlock]:
     """Columns of every structure that has a definition, by SPID, and the block with its final statuses."""
     decoded = {}
     for spid in np.unique(block.spid[block.status == Status.OK]).tolist():
-        decoded[spid], statuses = decode(block, spid, definitions, keep_trailing=keep_trailing)
+        decoded[spid], statuses = decode(block, spid, versions, keep_trailing=keep_trailing)
         block = block.with_status(statuses)
     return decoded, block
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stixlab.errors import PacketError
-from stixlab.idb import Definitions, Program, load_definitions
+from stixlab.idb import Program, Versions, load_versions
 from stixlab.idb.program import DEEPEST_NESTING
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock
 from stixlab.telemetry.headers import HEADER_BYTES, LARGEST_PACKET, parse_headers
@@ -33,7 +33,7 @@ def encode(
     apid: ArrayLike | None = None,
     destination: ArrayLike = 0,
     synchronised: ArrayLike = True,
-    definitions: Definitions | None = None,
+    versions: Versions | None = None,
 ) -> PacketBlock:
     """Packets of one structure.
 
@@ -49,8 +49,8 @@ def encode(
         On-board seconds of each packet; its length is the number of packets.
     scet_fine, sequence_count, sequence_flag, apid, destination, synchronised : scalar or (n,)
         Header fields; the APID is by default that of the definition.
-    definitions
-        None for those shipped.
+    versions
+        None for those shipped; the one in force at the first packet is taken.
 
     Raises
     ------
@@ -60,10 +60,11 @@ def encode(
     UnknownPacketError
         If the structure has no definition.
     """
-    definitions = load_definitions() if definitions is None else definitions
+    versions = load_versions() if versions is None else versions
+    coarse = np.atleast_1d(np.asarray(scet_coarse)).astype(np.int64)
+    definitions = versions.at(int(coarse[0])) if len(coarse) else versions.latest
     program = definitions.program(spid)
     kind = definitions.packet_types[spid]
-    coarse = np.atleast_1d(np.asarray(scet_coarse)).astype(np.int64)
     n = len(coarse)
     filled = dict(columns)
     place = definitions.discriminators[kind.service, kind.subtype]
@@ -91,7 +92,7 @@ def encode(
         offsets[1:],
         truncated=np.zeros(n, dtype=bool),
         source_offset=offsets[:-1].copy(),
-        definitions=definitions,
+        versions=versions,
     )
 
 

@@ -55,6 +55,9 @@ _DTYPES: dict[str, str] = {
     "ssid": "<i4",
     "spid": "<i4",
     "status": "u1",
+    "era": "u1",
+    "generation_time": "<M8[us]",
+    "reception_time": "<M8[us]",
     "data": "u1",
 }
 
@@ -89,6 +92,12 @@ class PacketBlock:
     """Number of the structure; -1 if unknown."""
     status: NDArray[np.uint8]
     """`Status` of each packet."""
+    era: NDArray[np.uint8]
+    """Number of the era (`stixlab.idb.Versions`) whose definitions hold for the packet."""
+    generation_time: NDArray[np.datetime64]
+    """UTC that the control centre gives for the making of the packet; NaT where it does not say."""
+    reception_time: NDArray[np.datetime64]
+    """UTC of its reception on ground; NaT where the file does not say."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.idb import Definitions
+from stixlab.idb import Definitions, Versions
 from stixlab.telemetry.frames import PacketBlock, Status
 
 __all__ = ["HEADER_BYTES", "Borders", "find_packets", "looks_like_packet", "parse_headers"]
@@ -124,7 +124,9 @@ def parse_headers(
     *,
     truncated: NDArray[np.bool_],
     source_offset: NDArray[np.int64],
-    definitions: Definitions,
+    versions: Versions,
+    generation_time: NDArray[np.datetime64] | None = None,
+    reception_time: NDArray[np.datetime64] | None = None,
 ) -> PacketBlock:
     """Columns of header fields, and which structure each packet has.
 
@@ -136,8 +138,11 @@ def parse_headers(
     truncated : (n,)
     source_offset : (n,)
         Place of each packet in its file.
-    definitions
+    versions
+    generation_time, reception_time : (n,), UTC
+        What the control centre says; NaT where None.
     """
+    definitions = versions.latest
     if len(starts) == 0:
         return PacketBlock.empty()
     head = data[starts[:, None] + np.arange(HEADER_BYTES)]
@@ -168,10 +173,29 @@ def parse_headers(
         scet_coarse=(coarse & 0x7FFFFFFF).astype(np.uint32),
         scet_fine=(word[:, 14] << 8 | word[:, 15]).astype(np.uint16),
         synchronised=(coarse >> 31) == 0,
+        era=_eras(coarse & 0x7FFFFFFF, (coarse >> 31) == 0, versions),
+        generation_time=_times(generation_time, len(starts)),
+        reception_time=_times(reception_time, len(starts)),
         ssid=ssid,
         spid=spid,
         status=np.where(truncated, Status.TRUNCATED, status).astype(np.uint8),
     )
+
+
+def _times(given: NDArray[np.datetime64] | None, n: int) -> NDArray[np.datetime64]:
+    return np.full(n, "NaT", dtype="datetime64[us]") if given is None else given.astype("datetime64[us]")
+
+
+def _eras(
+    coarse: NDArray[np.int64], synchronised: NDArray[np.bool_], versions: Versions
+) -> NDArray[np.uint8]:
+    """Era of each packet; a clock that is not synchronised tells nothing, so its neighbours in the file do."""
+    eras = versions.eras_at(coarse)
+    known = np.flatnonzero(synchronised)
+    if len(known) in {0, len(eras)}:
+        return eras
+    nearest = np.clip(np.searchsorted(known, np.arange(len(eras)), side="right") - 1, 0, None)
+    return np.where(synchronised, eras, eras[known[nearest]]).astype(np.uint8)
 
 
 def _discriminator_values(

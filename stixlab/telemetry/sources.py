@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
-from stixlab.idb import Definitions, load_definitions
+from stixlab.idb import Versions, load_versions
 from stixlab.telemetry.duplicates import mark_duplicates
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.headers import find_packets, looks_like_packet, parse_headers
@@ -106,13 +106,13 @@ def _unrecognised(name: str, found: str) -> FormatError:
     )
 
 
-def _known_services(definitions: Definitions) -> bytes:
-    return definitions.known_services.tobytes()
+def _known_services(versions: Versions) -> bytes:
+    return versions.known_services.tobytes()
 
 
 def _holds_packet(data: bytes) -> bool:
     """Whether a header of a known service stands at the start, behind an EDDS header, or anywhere."""
-    known = _known_services(load_definitions())
+    known = _known_services(load_versions())
     at = -1
     while (at := data.find(0x0D, at + 1)) >= 0:
         if looks_like_packet(data, at, known):
@@ -213,7 +213,7 @@ def _has_edds_header(data: bytes) -> bool:
     return not looks_like_packet(data, 0, None) and looks_like_packet(data, EDDS_HEADER_BYTES, None)
 
 
-def read_packets(content: bytes, name: str, definitions: Definitions) -> tuple[PacketBlock, DecodeReport]:
+def read_packets(content: bytes, name: str, versions: Versions) -> tuple[PacketBlock, DecodeReport]:
     """All packets of a file, and an account of all its bytes.
 
     Parameters
@@ -222,7 +222,7 @@ def read_packets(content: bytes, name: str, definitions: Definitions) -> tuple[P
         The whole file.
     name
         For the report.
-    definitions
+    versions
 
     Returns
     -------
@@ -248,14 +248,14 @@ def read_packets(content: bytes, name: str, definitions: Definitions) -> tuple[P
             f"file {name}: expected telemetry; found a FITS product; import it instead (stixlab import)",
             name=name,
         )
-    block = _collect(_PIECES[kind](content, report), report, definitions)
+    block = _collect(_PIECES[kind](content, report), report, versions)
     block = mark_duplicates(block)
     report.count_packets(block)
     return block, report
 
 
-def _collect(pieces: Iterator[_Piece], report: DecodeReport, definitions: Definitions) -> PacketBlock:
-    known = _known_services(definitions)
+def _collect(pieces: Iterator[_Piece], report: DecodeReport, versions: Versions) -> PacketBlock:
+    known = _known_services(versions)
     chunks: list[bytes] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -288,5 +288,5 @@ def _collect(pieces: Iterator[_Piece], report: DecodeReport, definitions: Defini
         np.array(ends, dtype=np.int64),
         truncated=np.array(truncated, dtype=bool),
         source_offset=np.array(sources, dtype=np.int64),
-        definitions=definitions,
+        versions=versions,
     )

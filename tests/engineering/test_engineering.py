@@ -11,7 +11,7 @@ import pytest
 from stixlab.engineering import state_table, to_physical, to_state, unit_of
 from stixlab.engineering.packets import iter_packet_records
 from stixlab.ephemeris import load_clock
-from stixlab.idb import load_definitions
+from stixlab.idb import load_definitions, load_versions
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.sources import read_packets
 from tests.support.packets import flatten, housekeeping, light_curves, read_golden, read_hex
@@ -100,9 +100,9 @@ def test_calibration_agrees_with_the_golden_tree_where_that_is_linear(real_data:
 @pytest.mark.parametrize("name", ["3_25_1", "3_25_2", "21_6_30", "21_6_21", "17_2"])
 def test_records_are_what_the_golden_files_say(real_data: Path, name: str) -> None:
     """Header, UTC to the microsecond, raw values; plain types throughout."""
-    definitions, golden = load_definitions(), read_golden(real_data, name)
-    block, _ = read_packets(read_hex(real_data, name), name, definitions)
-    (record,) = iter_packet_records(block, definitions, load_clock(), physical=True)
+    versions, golden = load_versions(), read_golden(real_data, name)
+    block, _ = read_packets(read_hex(real_data, name), name, versions)
+    (record,) = iter_packet_records(block, versions, load_clock(), physical=True)
     assert json.loads(json.dumps(record)) == record
     assert record["spid"] == golden["spid"]
     assert (record["scet_coarse"], record["scet_fine"]) == (
@@ -112,7 +112,7 @@ def test_records_are_what_the_golden_files_say(real_data: Path, name: str) -> No
     assert record["sequence_count"] == golden["header"]["sequence_count"]
     difference = np.datetime64(record["utc"][:-1]) - np.datetime64(golden["utc"].removesuffix("+00:00"))
     assert abs(difference) <= np.timedelta64(1, "us")
-    if golden["spid"] in definitions.structures:
+    if golden["spid"] in versions.latest.structures:
         assert record["status"] == "ok"
         assert record["parameters"] == flatten(golden["tree"])
     else:
@@ -121,7 +121,7 @@ def test_records_are_what_the_golden_files_say(real_data: Path, name: str) -> No
 
 def test_records_keep_the_order_of_the_packets() -> None:
     """Structures may alternate; a packet that does not decode has no parameters."""
-    definitions = load_definitions()
+    versions = load_versions()
     light, house = light_curves(3, n_bins=2), housekeeping(n=2)
     parts = [
         light.select(slice(0, 1)),
@@ -132,12 +132,12 @@ def test_records_keep_the_order_of_the_packets() -> None:
     block = PacketBlock.concatenate(parts)
     broken = block.status.copy()
     broken[2] = Status.DUPLICATE
-    records = list(iter_packet_records(block.with_status(broken), definitions, load_clock(), physical=True))
+    records = list(iter_packet_records(block.with_status(broken), versions, load_clock(), physical=True))
     assert [r["ssid"] for r in records] == [30, 2, 30, 30, 2]
     assert [r["status"] for r in records] == ["ok", "ok", "duplicate", "ok", "ok"]
     assert records[2]["parameters"] == {}
     assert records[3]["parameters"]["NIX00445"] == [int(light.scet_coarse[2]) - 8]
     assert records[3]["engineering"]["NIX00405"] == {"value": [4.0], "unit": "s"}
     assert len(records[3]["decompressed"]["NIX00272"]["value"]) == 10
-    plain = next(iter_packet_records(block, definitions, load_clock()))
+    plain = next(iter_packet_records(block, versions, load_clock()))
     assert "engineering" not in plain

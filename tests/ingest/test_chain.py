@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.ingest import receive
 from stixlab.simulation import simulate
 from stixlab.telemetry.frames import PacketBlock
@@ -27,7 +27,7 @@ def chain(tmp_path) -> Chain:
 @pytest.fixture(scope="session")
 def lb_packets(real_data) -> PacketBlock:
     path = real_data / LB_DAY
-    return read_packets(path.read_bytes(), path.name, load_definitions())[0]
+    return read_packets(path.read_bytes(), path.name, load_versions())[0]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import pytest
 
 from stixlab.archive import Archive
 from stixlab.catalog import MongoCatalog, connect_database
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.simulation import simulate
 from stixlab.telemetry.sources import read_packets
 from stixlab.telemetry.writers import write_binary
@@ -88,7 +88,7 @@ def few_packets(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("few")
     made = simulate("2026-01-01T10:00", "2026-01-01T12:00", out=folder / "all", seed=1, kinds=("bin",))
     path = Path(made.files[0])
-    block, _ = read_packets(path.read_bytes(), path.name, load_definitions())
+    block, _ = read_packets(path.read_bytes(), path.name, load_versions())
     (folder / "some").mkdir()
     write_binary(block.select(block.service == 21), folder / "some" / "packets.bin")
     return folder / "some"

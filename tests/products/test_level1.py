@@ -14,7 +14,7 @@ from stixlab.datasets.registry import SPECS, get_spec
 from stixlab.datasets.report import BuildReport
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import SchemaError
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.products.level1 import content_sha256, make_level1, merge, split_days
 from stixlab.telemetry.decode import decode
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock
@@ -28,9 +28,9 @@ from tests.support.light_curves import day_of_packets, level1, light_curve_datas
 def real_day(real_data):
     """Level 1 of the 36 real packets of 2021-01-16 and 17, with the clock kernel of the time."""
     path = real_data / "l1" / "ql" / "solo_LB_stix-21-6-30_0664156800_V01.fits"
-    block, _ = read_packets(path.read_bytes(), path.name, load_definitions())
-    columns, _ = decode(block, 54118, load_definitions())
-    (ds,) = make_level1(columns, load_clock(real_data / "spice" / "stix_min.tm"), load_definitions())
+    block, _ = read_packets(path.read_bytes(), path.name, load_versions())
+    columns, _ = decode(block, 54118, load_versions())
+    (ds,) = make_level1(columns, load_clock(real_data / "spice" / "stix_min.tm"), load_versions())
     return ds
 
 
@@ -84,9 +84,9 @@ def test_real_day_keeps_utc_of_spice(real_day, real_data):
 def test_real_packet_equals_its_golden_values(real_data):
     """The tree decoded by the official pipeline: decompressed values and variances of every bin."""
     path = real_data / "telemetry" / "hex" / "21_6_30.hex"
-    block, _ = read_packets(path.read_bytes(), path.name, load_definitions())
-    columns, _ = decode(block, 54118, load_definitions())
-    (ds,) = make_level1(columns, load_clock(None), load_definitions())
+    block, _ = read_packets(path.read_bytes(), path.name, load_versions())
+    columns, _ = decode(block, 54118, load_versions())
+    (ds,) = make_level1(columns, load_clock(None), load_versions())
     with gzip.open(real_data / "telemetry" / "golden" / "hex.21_6_30.json.gz") as stream:
         golden = json.load(stream)["decompressed"]
     for name, values, error in (
@@ -101,9 +101,9 @@ def test_real_packet_equals_its_golden_values(real_data):
 def test_housekeeping_is_physical_with_states_as_numbers(real_data):
     """A real long report of 2020-12-02; -27 V of the spline of others is 17.9 V of the straight line."""
     path = real_data / "telemetry" / "hex" / "3_25_2.hex"
-    block, _ = read_packets(path.read_bytes(), path.name, load_definitions())
-    columns, _ = decode(block, 54102, load_definitions())
-    (ds,) = make_level1(columns, load_clock(None), load_definitions())
+    block, _ = read_packets(path.read_bytes(), path.name, load_versions())
+    columns, _ = decode(block, 54102, load_versions())
+    (ds,) = make_level1(columns, load_clock(None), load_versions())
     assert float(ds.voltage_attenuator[0]) == pytest.approx(17.9, abs=0.01)
     assert float(ds.temperature_detector_q1[0]) == pytest.approx(-39.5, abs=0.1)
     assert float(ds.archive_memory_usage[0]) == 60
@@ -127,7 +127,7 @@ def test_variables_carry_name_unit_and_origin():
     assert ds.counts.attrs["ancillary_variables"] == "counts_error counts_compression_error"
     assert ds.attrs["origin"] == "flight"
     assert ds.attrs["level"] == "L1"
-    assert ds.attrs["idb_version"] == load_definitions().version
+    assert ds.attrs["idb_version"] == load_versions().latest.version
     assert ds.attrs["time_coverage_start"].startswith("2021-01-16T23:57:59.9") or ds.attrs[
         "time_coverage_start"
     ].startswith("2021-01-16T23:58:00.0")
@@ -166,12 +166,12 @@ def test_structure_without_builder_is_named():
     columns = decoded(light_curve(random_codes(1, 5)))
     other = dataclasses.replace(columns.block, ssid=columns.block.ssid + 1)
     with pytest.raises(SchemaError, match=r"\(21, 6, 31\)"):
-        make_level1(dataclasses.replace(columns, block=other), load_clock(None), load_definitions())
+        make_level1(dataclasses.replace(columns, block=other), load_clock(None), load_versions())
 
 
 def test_no_packets_give_no_dataset():
     columns = dataclasses.replace(decoded(light_curve(random_codes(1, 5))), block=PacketBlock.empty())
-    assert make_level1(columns, load_clock(None), load_definitions()) == []
+    assert make_level1(columns, load_clock(None), load_versions()) == []
 
 
 def test_packets_left_out_are_reported():

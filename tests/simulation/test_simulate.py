@@ -8,7 +8,7 @@ import pytest
 from stixlab.analysis.flares import identify_flares
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import ParameterError
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.products.level1 import make_level1
 from stixlab.simulation import SolarFlare, demonstration, simulate
 from stixlab.simulation.simulate import _draw
@@ -20,19 +20,19 @@ DAY = "2022-03-01"
 
 
 def blocks(truth):
-    definitions = load_definitions()
-    return [read_packets(p.read_bytes(), p.name, definitions)[0] for p in truth.files]
+    versions = load_versions()
+    return [read_packets(p.read_bytes(), p.name, versions)[0] for p in truth.files]
 
 
 def datasets(truth):
     """Level 1 datasets of all files, by product."""
-    definitions, clock = load_definitions(), load_clock()
+    versions, clock = load_versions(), load_clock()
     block = PacketBlock.concatenate(blocks(truth))
     found = {}
     for spid in np.unique(block.spid):
-        columns, status = decode(block.select(block.spid == spid), int(spid), definitions)
+        columns, status = decode(block.select(block.spid == spid), int(spid), versions)
         assert (status == Status.OK).all()
-        (ds,) = make_level1(columns, clock, definitions, origin="simulated")
+        (ds,) = make_level1(columns, clock, versions, origin="simulated")
         found[ds.attrs["product"]] = ds
     return found
 

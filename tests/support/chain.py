@@ -7,7 +7,7 @@ from stixlab.archive import Archive
 from stixlab.catalog.memory import MemoryCatalog
 from stixlab.client import Lab
 from stixlab.ephemeris.clock import load_clock
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.ingest import Ingestor, IngestReport
 from stixlab.settings import Settings
 
@@ -22,7 +22,7 @@ class Chain:
 
     @property
     def ingestor(self) -> Ingestor:
-        return Ingestor(self.catalog, self.archive, load_definitions(), load_clock())
+        return Ingestor(self.catalog, self.archive, load_versions(), load_clock())
 
     @property
     def lab(self) -> Lab:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.telemetry.decode import Columns, decode
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import PacketBlock
@@ -67,7 +67,7 @@ def light_curve(
 def decoded(*blocks) -> Columns:
     """Columns of packets, in the order given."""
     numbered = [replace(b, source_offset=b.source_offset + 1000 * i) for i, b in enumerate(blocks)]
-    columns, statuses = decode(PacketBlock.concatenate(numbered), SPID, load_definitions())
+    columns, statuses = decode(PacketBlock.concatenate(numbered), SPID, load_versions())
     assert not statuses.any()
     return columns
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from stixlab.ephemeris.clock import load_clock
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.products.level1 import make_level1
 from stixlab.telemetry.frames import SIMULATED_DESTINATION
 from tests.support.columns import decoded, light_curve, random_codes
 
 
 def level1(*blocks, origin="flight", report=None):
-    return make_level1(decoded(*blocks), load_clock(None), load_definitions(), origin=origin, report=report)
+    return make_level1(decoded(*blocks), load_clock(None), load_versions(), origin=origin, report=report)
 
 
 def day_of_packets(*, seed=0, n_packets=6, n_bins=50, start="2021-01-16T23:58:00", **fields):

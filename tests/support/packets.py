@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from stixlab.idb import Definitions, Discriminator, Field, PacketType, Parameter, load_definitions
+from stixlab.idb import (
+    Definitions,
+    Discriminator,
+    Field,
+    PacketType,
+    Parameter,
+    Versions,
+    load_definitions,
+)
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import PacketBlock
 
@@ -67,7 +75,7 @@ def housekeeping(spid: int = MAXI, n: int = 3, *, start: int = 664_000_000, **he
     return encode(spid, readings, **header)
 
 
-def invented(fields: list[tuple[str, int, int, int]], *, signed: tuple[str, ...] = ()) -> Definitions:
+def invented(fields: list[tuple[str, int, int, int]], *, signed: tuple[str, ...] = ()) -> Versions:
     """Definitions of one invented structure, SPID 1, service 21, subtype 6, SSID 99.
 
     Parameters
@@ -77,7 +85,7 @@ def invented(fields: list[tuple[str, int, int, int]], *, signed: tuple[str, ...]
     signed
         Names of the fields in two's complement.
     """
-    return Definitions(
+    definitions = Definitions(
         version="invented",
         packet_types={1: PacketType(21, 6, 99, 1, 1500, "invented")},
         discriminators={(21, 6): Discriminator(16, 8)},
@@ -87,6 +95,7 @@ def invented(fields: list[tuple[str, int, int, int]], *, signed: tuple[str, ...]
         polynomials={},
         states={},
     )
+    return Versions.single(definitions)
 
 
 def read_hex(folder: Path, name: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from stixlab.errors import PacketError, UnknownPacketError
-from stixlab.idb import load_definitions
+from stixlab.idb import Versions, load_versions
 from stixlab.idb.mission import read_database
 from stixlab.instrument.detectors import active_trigger_groups
 from stixlab.telemetry.decode import Columns, decode, decode_all
@@ -27,7 +27,7 @@ def integers(columns: Columns, name: str) -> list[int]:
     return [int.from_bytes(bytes(row), "big") for row in values] if values.ndim > 1 else values.tolist()
 
 
-def again(columns: Columns, block: PacketBlock, definitions) -> bytes:
+def again(columns: Columns, block: PacketBlock, versions) -> bytes:
     """The packets made anew from their columns."""
     return encode(
         columns.spid,
@@ -39,29 +39,29 @@ def again(columns: Columns, block: PacketBlock, definitions) -> bytes:
         apid=block.apid,
         destination=block.destination,
         synchronised=block.synchronised,
-        definitions=definitions,
+        versions=versions,
     ).data.tobytes()
 
 
 @pytest.mark.parametrize("name", DECODED)
 def test_raw_values_equal_the_golden_tree(real_data: Path, name: str) -> None:
     """Every parameter, in packet order, and no other; then the packet made anew from them."""
-    definitions = load_definitions()
+    versions = load_versions()
     golden = read_golden(real_data, name)
-    block, _ = read_packets(read_hex(real_data, name), name, definitions)
-    columns, statuses = decode(block, golden["spid"], definitions)
+    block, _ = read_packets(read_hex(real_data, name), name, versions)
+    columns, statuses = decode(block, golden["spid"], versions)
     expected = flatten(golden["tree"])
     assert statuses.tolist() == [Status.OK]
     assert {n: integers(columns, n) for n in columns} == expected
-    assert again(columns, block, definitions) == block.data.tobytes()
+    assert again(columns, block, versions) == block.data.tobytes()
 
 
 def test_decompressed_values_equal_the_golden_tree(real_data: Path) -> None:
     """Counts and triggers of the light curve, values and variances."""
-    definitions = load_definitions()
+    versions = load_versions()
     golden = read_golden(real_data, "21_6_30")
-    block, _ = read_packets(read_hex(real_data, "21_6_30"), "x", definitions)
-    columns, _ = decode(block, LIGHT_CURVE, definitions)
+    block, _ = read_packets(read_hex(real_data, "21_6_30"), "x", versions)
+    columns, _ = decode(block, LIGHT_CURVE, versions)
     assert set(golden["decompressed"]) == {"NIX00272", "NIX00274"}
     for name, expected in golden["decompressed"].items():
         pair = decompress_column(columns, name)
@@ -76,33 +76,33 @@ def test_decompressed_values_equal_the_golden_tree(real_data: Path) -> None:
 
 def test_every_golden_tree_with_the_mission_database(real_data: Path) -> None:
     """The loop runs every structure that later issues add; two types leave bytes that the database does not describe."""
-    definitions = read_database(real_data / "idb" / "idb_v2.26.34_7dbe7b7d.sqlite")
+    versions = Versions.single(read_database(real_data / "idb" / "idb_v2.26.34_7dbe7b7d.sqlite"))
     trailing = []
     for path in sorted((real_data / "telemetry" / "hex").glob("*.hex")):
         golden = read_golden(real_data, path.stem)
-        block, _ = read_packets(path.read_bytes(), path.name, definitions)
+        block, _ = read_packets(path.read_bytes(), path.name, versions)
         assert block.spid.tolist() == [golden["spid"]]
-        decoded, final = decode_all(block, definitions, keep_trailing=True)
+        decoded, final = decode_all(block, versions, keep_trailing=True)
         if not decoded:
             assert path.stem == "17_2"
             continue
         columns = decoded[golden["spid"]]
         if final.status[0] == Status.TRAILING:
             trailing.append(path.stem)
-            made = again(columns, block, definitions)
+            made = again(columns, block, versions)
             assert made[16:] == block.data.tobytes()[16 : len(made)]
         else:
-            assert again(columns, block, definitions) == block.data.tobytes()
+            assert again(columns, block, versions) == block.data.tobytes()
         assert {n: integers(columns, n) for n in columns if len(columns[n])} == flatten(golden["tree"])
     assert trailing == ["21_6_43", "239_21"]
 
 
 def test_the_quicklook_day_equals_its_level_0_product(real_data: Path) -> None:
     """Codes, triggers, rate control and on-board times of the 2654 bins that the L0 product has."""
-    definitions = load_definitions()
+    versions = load_versions()
     path = real_data / "l1" / "ql" / "solo_LB_stix-21-6-30_0664156800_V01.fits"
-    block, _ = read_packets(path.read_bytes(), path.name, definitions)
-    columns, statuses = decode(block, LIGHT_CURVE, definitions)
+    block, _ = read_packets(path.read_bytes(), path.name, versions)
+    columns, statuses = decode(block, LIGHT_CURVE, versions)
     assert (statuses == Status.OK).all()
     bins = columns.of_packet("NIX00271", 0)[0]
     codes, triggers, states, times = [], [], [], []
@@ -135,7 +135,7 @@ def test_the_quicklook_day_equals_its_level_0_product(real_data: Path) -> None:
 def test_an_unknown_structure_is_named() -> None:
     """Identified, no definition: the message says what it is."""
     with pytest.raises(UnknownPacketError, match="visibilities"):
-        decode(light_curves(1), 54117, load_definitions())
+        decode(light_curves(1), 54117, load_versions())
 
 
 def test_only_good_packets_are_decoded() -> None:
@@ -143,11 +143,11 @@ def test_only_good_packets_are_decoded() -> None:
     block = light_curves(4, n_bins=10)
     data = block.data.copy()
     data[int(block.offsets[2]) + 38 : int(block.offsets[2]) + 40] = 0xFF
-    broken, _ = read_packets(data.tobytes(), "x", load_definitions())
-    columns, statuses = decode(broken, LIGHT_CURVE, load_definitions())
+    broken, _ = read_packets(data.tobytes(), "x", load_versions())
+    columns, statuses = decode(broken, LIGHT_CURVE, load_versions())
     assert statuses.tolist() == [0, 0, Status.CORRUPT, 0]
     assert len(columns) == 3
-    whole, _ = decode(block.select(np.array([0, 1, 3])), LIGHT_CURVE, load_definitions())
+    whole, _ = decode(block.select(np.array([0, 1, 3])), LIGHT_CURVE, load_versions())
     for name in columns:
         assert np.array_equal(columns[name], whole[name])
         assert np.array_equal(columns.splits[name], whole.splits[name])
@@ -155,13 +155,13 @@ def test_only_good_packets_are_decoded() -> None:
 
 def test_selected_packets_keep_their_part_of_every_column() -> None:
     """The same as decoding the selected packets alone, bits of long fields included."""
-    definitions = load_definitions()
+    versions = load_versions()
     for block in (light_curves(5, n_bins=3), housekeeping(n=5)):
         spid = int(block.spid[0])
-        columns, _ = decode(block, spid, definitions)
+        columns, _ = decode(block, spid, versions)
         for chosen in (np.array([4, 1]), np.array([True, False, True, True, False])):
             part = columns.select(chosen)
-            alone, _ = decode(block.select(chosen), spid, definitions)
+            alone, _ = decode(block.select(chosen), spid, versions)
             assert part.block.data.tobytes() == alone.block.data.tobytes()
             for name in alone:
                 assert np.array_equal(part[name], alone[name])
@@ -171,7 +171,7 @@ def test_selected_packets_keep_their_part_of_every_column() -> None:
 
 def test_a_parameter_that_repeats_is_not_taken_for_a_single_one() -> None:
     """Asking for one value a packet fails where there are more."""
-    columns, _ = decode(light_curves(2, n_bins=3), LIGHT_CURVE, load_definitions())
+    columns, _ = decode(light_curves(2, n_bins=3), LIGHT_CURVE, load_versions())
     assert columns.single("NIX00405").tolist() == [39, 39]
     with pytest.raises(PacketError, match="30 times in 2 packets"):
         columns.single("NIX00272")
@@ -180,12 +180,12 @@ def test_a_parameter_that_repeats_is_not_taken_for_a_single_one() -> None:
 def test_scaled_triggers_are_undone_with_the_integration_time() -> None:
     """Wire facts section 6 (c): (code + 0.5) * 30 * n_int * n_groups."""
     block = light_curves(2, n_bins=4, n_energies=1)
-    columns, _ = decode(block, LIGHT_CURVE, load_definitions())
+    columns, _ = decode(block, LIGHT_CURVE, load_versions())
     values = dict(columns.values)
     values["NIXD0104"], values["NIXD0105"], values["NIXD0106"] = (np.full(2, x) for x in (0, 0, 7))
     values.pop("NIXG0015")
     made = encode(LIGHT_CURVE, values, scet_coarse=[1, 2])
-    scaled, _ = decode(made, LIGHT_CURVE, load_definitions())
+    scaled, _ = decode(made, LIGHT_CURVE, load_versions())
     pair = decompress_column(scaled, "NIX00274")
     assert pair is not None
     n_groups = int(active_trigger_groups(np.array([0xFFFFFCFF]))[0])

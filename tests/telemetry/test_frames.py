@@ -15,7 +15,7 @@ from tests.support.packets import housekeeping, light_curves
 
 def same(a: PacketBlock, b: PacketBlock) -> bool:
     return all(
-        np.array_equal(getattr(a, f.name), getattr(b, f.name))
+        getattr(a, f.name).tobytes() == getattr(b, f.name).tobytes()  # bytes: NaT is not equal to itself
         and getattr(a, f.name).dtype == getattr(b, f.name).dtype
         for f in fields(PacketBlock)
     )

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stixlab.errors import FormatError, PacketError
-from stixlab.idb import Definitions
+from stixlab.idb import Versions
 from stixlab.telemetry.decode import Columns, decode
 from stixlab.telemetry.encode import encode, make_headers
 from stixlab.telemetry.frames import PacketBlock, Status
@@ -17,7 +17,7 @@ from stixlab.telemetry.kernels import decode_packets, encode_packets, get_kernel
 from tests.support.packets import invented
 
 
-def packet(body: bytes, definitions: Definitions) -> PacketBlock:
+def packet(body: bytes, versions: Versions) -> PacketBlock:
     """One packet of the invented structure with that body (its first byte is the discriminator)."""
     length = np.array([16 + len(body)])
     head = make_headers(
@@ -37,12 +37,12 @@ def packet(body: bytes, definitions: Definitions) -> PacketBlock:
         length,
         truncated=np.array([False]),
         source_offset=np.array([0]),
-        definitions=definitions,
+        versions=versions,
     )
 
 
-def read(body: bytes, definitions: Definitions) -> tuple[Columns, int]:
-    columns, statuses = decode(packet(body, definitions), 1, definitions)
+def read(body: bytes, versions: Versions) -> tuple[Columns, int]:
+    columns, statuses = decode(packet(body, versions), 1, versions)
     return columns, int(statuses[0])
 
 
@@ -164,31 +164,29 @@ def test_definitions_that_make_no_sense_are_refused(
 ) -> None:
     """Before any packet is read, with the field at fault."""
     with pytest.raises(FormatError, match=message):
-        invented(fields).program(1)
+        invented(fields).latest.program(1)
 
 
 def test_encoding_refuses_what_does_not_fit() -> None:
     """Each message names the parameter."""
-    definitions = invented(NESTED)
+    versions = invented(NESTED)
     with pytest.raises(PacketError, match=r"A as integers in 0..15; found int64 in 16..16"):
-        encode(1, {"N": [1], "A": [16], "M": [0]}, scet_coarse=[1], definitions=definitions)
+        encode(1, {"N": [1], "A": [16], "M": [0]}, scet_coarse=[1], versions=versions)
     with pytest.raises(PacketError, match="more elements of B"):
-        encode(
-            1, {"N": [1], "A": [1], "M": [2], "B": [1], "C": [1, 1]}, scet_coarse=[1], definitions=definitions
-        )
+        encode(1, {"N": [1], "A": [1], "M": [2], "B": [1], "C": [1, 1]}, scet_coarse=[1], versions=versions)
     with pytest.raises(PacketError, match="bytes of C"):
         encode(
             1,
             {"N": [1], "A": [1], "M": [2], "B": [1, 1], "C": [1] * 3},
             scet_coarse=[1],
-            definitions=definitions,
+            versions=versions,
         )
     with pytest.raises(PacketError, match="found Q too"):
-        encode(1, {"Q": [1]}, scet_coarse=[1], definitions=definitions)
+        encode(1, {"Q": [1]}, scet_coarse=[1], versions=versions)
     with pytest.raises(PacketError, match="integers"):
-        encode(1, {"Z": [1.5]}, scet_coarse=[1], definitions=definitions)
+        encode(1, {"Z": [1.5]}, scet_coarse=[1], versions=versions)
     with pytest.raises(PacketError, match=r"SCET coarse in 0..2147483647"):
-        encode(1, {"Z": [1]}, scet_coarse=[2**31], definitions=definitions)
+        encode(1, {"Z": [1]}, scet_coarse=[2**31], versions=versions)
 
 
 @st.composite
@@ -220,10 +218,10 @@ def structures(draw: st.DrawFn) -> list[tuple[str, int, int, int]]:
     return [("SSID", 8, 0, 0)] + [(f"P{i}", *facts) for i, (_, *facts) in enumerate(body)]  # type: ignore[misc]
 
 
-def random_columns(draw: st.DrawFn, definitions: Definitions, n: int) -> dict[str, list[int]]:
+def random_columns(draw: st.DrawFn, versions: Versions, n: int) -> dict[str, list[int]]:
     """Contents of n packets; words are left to the fields that are read again from them."""
-    fields = definitions.structures[1]
-    signed = {f.parameter: definitions.parameters[f.parameter].signed for f in fields}
+    fields = versions.latest.structures[1]
+    signed = {f.parameter: versions.latest.parameters[f.parameter].signed for f in fields}
     columns: dict[str, list[int]] = {f.parameter: [] for f in fields}
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
@@ -231,7 +229,7 @@ def random_columns(draw: st.DrawFn, definitions: Definitions, n: int) -> dict[st
         i = first
         while i < last:
             field = fields[i]
-            width = definitions.parameters[field.parameter].width_bits
+            width = versions.latest.parameters[field.parameter].width_bits
             if field.group_size:
                 repeats = int(random.integers(0, 4))
                 columns[field.parameter].append(repeats)
@@ -263,28 +261,28 @@ def test_decoding_undoes_encoding_of_any_structure(
         for (name, width, _, group), flag in zip(fields, flags, strict=True)
         if flag and not group and 1 < width <= 56 and name != "SSID"
     )
-    definitions = invented(fields, signed=signed)
+    versions = invented(fields, signed=signed)
     n = data.draw(st.integers(1, 3))
-    columns = random_columns(data.draw, definitions, n)
+    columns = random_columns(data.draw, versions, n)
     words = {fields[i - 1][0] for i in range(1, len(fields)) if fields[i][2] < 0}
     given_columns = {name: np.array(v, dtype=np.int64) for name, v in columns.items() if name not in words}
     try:
-        block = encode(1, given_columns, scet_coarse=np.arange(n), definitions=definitions)
+        block = encode(1, given_columns, scet_coarse=np.arange(n), versions=versions)
     except PacketError as error:
         if "at most 4113" in error.message:
             return
         raise
-    decoded, statuses = decode(block, 1, definitions)
+    decoded, statuses = decode(block, 1, versions)
     assert statuses.tolist() == [Status.OK] * n
     for name, values in given_columns.items():
         assert np.asarray(decoded[name]).ravel().tolist() == values.tolist()
-    again = encode(1, decoded.values, scet_coarse=np.arange(n), definitions=definitions)
+    again = encode(1, decoded.values, scet_coarse=np.arange(n), versions=versions)
     assert again.data.tobytes() == block.data.tobytes()
 
 
 def test_the_compiled_loops_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """numba's form against plain Python on packets of an uneven structure."""
-    definitions = invented(NESTED)
+    versions = invented(NESTED)
     random = np.random.default_rng(5)
     n = 200
     repeats = random.integers(0, 5, n)
@@ -295,15 +293,15 @@ def test_the_compiled_loops_do_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     }  # fmt: skip
     monkeypatch.setattr("stixlab.telemetry.encode.is_worth_compiling", lambda _: False)
     monkeypatch.setattr("stixlab.telemetry.decode.is_worth_compiling", lambda _: False)
-    plain = encode(1, columns, scet_coarse=np.arange(n), definitions=definitions)
-    decoded, _ = decode(plain, 1, definitions)
+    plain = encode(1, columns, scet_coarse=np.arange(n), versions=versions)
+    decoded, _ = decode(plain, 1, versions)
     assert get_kernel(decode_packets) is not None
     assert get_kernel(encode_packets) is not None
     monkeypatch.setattr("stixlab.telemetry.encode.is_worth_compiling", lambda _: True)
     monkeypatch.setattr("stixlab.telemetry.decode.is_worth_compiling", lambda _: True)
-    compiled = encode(1, columns, scet_coarse=np.arange(n), definitions=definitions)
+    compiled = encode(1, columns, scet_coarse=np.arange(n), versions=versions)
     assert compiled.data.tobytes() == plain.data.tobytes()
-    again, statuses = decode(compiled, 1, definitions)
+    again, statuses = decode(compiled, 1, versions)
     assert (statuses == Status.OK).all()
     for name in decoded:
         assert (

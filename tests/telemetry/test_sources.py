@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stixlab.errors import FormatError
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.telemetry.decode import decode_all
 from stixlab.telemetry.encode import SIMULATED_DESTINATION, write_binary, write_edds_xml, write_hex
 from stixlab.telemetry.frames import PacketBlock, Status
@@ -23,7 +23,7 @@ TIME = np.datetime64("2021-01-17T00:00:00")
 
 def read(content: bytes) -> tuple[PacketBlock, DecodeReport]:
     """Read, and check what must hold for any input."""
-    block, report = read_packets(content, "test", load_definitions())
+    block, report = read_packets(content, "test", load_versions())
     assert sum(report.bytes_by_use.values()) == len(content)
     assert sum(report.packets.values()) == len(block)
     assert np.array_equal(np.diff(block.offsets) >= 16, np.ones(len(block), dtype=bool))
@@ -119,13 +119,13 @@ def test_a_telecommand_report_is_told_apart_and_counted(real_data: Path) -> None
 
 def test_all_real_packets_are_identified(real_data: Path) -> None:
     """The 36 packet types of the shared data: SPID of the golden trees' index, APID of the definitions."""
-    definitions = load_definitions()
+    versions = load_versions()
     files = sorted((real_data / "telemetry" / "hex").glob("*.hex"))
     assert len(files) == 36
     for path in files:
         block, _ = read(path.read_bytes())
         assert len(block) == 1
-        kind = definitions.packet_types[int(block.spid[0])]
+        kind = versions.latest.packet_types[int(block.spid[0])]
         expected = tuple(int(n) for n in path.stem.split("_"))
         assert (kind.service, kind.subtype, kind.pi1)[: len(expected)] == expected or expected == (
             kind.service,
@@ -149,7 +149,7 @@ def test_all_real_packets_are_identified(real_data: Path) -> None:
 def test_a_file_that_is_no_telemetry_is_refused_with_what_was_looked_for(content: bytes, found: str) -> None:
     """One class of error, a message that says what to do."""
     with pytest.raises(FormatError, match="expected telemetry") as error:
-        read_packets(content, "notes.txt", load_definitions())
+        read_packets(content, "notes.txt", load_versions())
     assert found in str(error.value)
     assert "notes.txt" in str(error.value)
 
@@ -159,7 +159,7 @@ def test_any_other_fits_is_for_import() -> None:
     content = b"SIMPLE  =                    T".ljust(2880)
     assert recognise(content) is Kind.FITS
     with pytest.raises(FormatError, match="stixlab import"):
-        read_packets(content, "x.fits", load_definitions())
+        read_packets(content, "x.fits", load_versions())
 
 
 def test_garbage_between_packets_is_skipped_and_reported() -> None:
@@ -324,7 +324,7 @@ def test_changed_bytes_never_stop_the_reading(data: st.DataObject) -> None:
         block, report = read(bytes(content))
     except FormatError:
         return
-    decoded, final = decode_all(block, load_definitions())
+    decoded, final = decode_all(block, load_versions())
     assert sum(len(c) for c in decoded.values()) == np.count_nonzero(final.status == Status.OK)
     report.count_packets(final)
     assert report.n_packets == len(block)

@@ -7,7 +7,7 @@ import xarray as xr
 from stixlab.analysis.flares import identify_flares
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import SchemaError, TimeError
-from stixlab.idb import load_definitions
+from stixlab.idb import load_versions
 from stixlab.products.formats.fits_dialects import read_fits
 from stixlab.products.level1 import make_level1
 from stixlab.simulation.sun import make_flare
@@ -64,10 +64,10 @@ def test_the_bump_is_no_flare_either_when_the_data_begin_there(quicklook):
 def test_no_flare_in_the_quiet_packets_of_2021_01_16(real_data):
     """expected_flares.csv: 36 raw packets, quiet."""
     path = real_data / "l1" / "ql" / "solo_LB_stix-21-6-30_0664156800_V01.fits"
-    definitions = load_definitions()
-    block, _ = read_packets(path.read_bytes(), path.name, definitions)
-    columns, _ = decode(block, 54118, definitions)
-    (ds,) = make_level1(columns, load_clock(), definitions)
+    versions = load_versions()
+    block, _ = read_packets(path.read_bytes(), path.name, versions)
+    columns, _ = decode(block, 54118, versions)
+    (ds,) = make_level1(columns, load_clock(), versions)
     assert identify_flares(ds) == []
 
 
