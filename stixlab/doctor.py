@@ -89,9 +89,9 @@ def _clock(settings: Settings) -> str:
 
 
 def _definitions(settings: Settings) -> str:
-    from stixlab.idb import load_versions
+    from stixlab.idb import IMPORTED, load_versions
 
-    return f"version {load_versions(settings.idb).latest.version}"
+    return f"version {load_versions(settings.idb, settings.home / IMPORTED).latest.version}"
 
 
 def _pipelines(_: Settings) -> str:

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
-from stixlab.errors import AccessError
+from stixlab.errors import AccessError, CatalogError, ServiceError
 from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
     from stixlab.catalog import MongoCatalog
     from stixlab.client import Lab
     from stixlab.ingest import Ingestor
-    from stixlab.model import Run
+    from stixlab.model import Arrival, Run
     from stixlab.pipeline.session import RunSession
 
-__all__ = ["archive_folder", "connect", "open_catalog", "open_ingestor", "open_lab", "start_run", "work"]
+__all__ = ["archive_folder", "connect", "open_catalog", "open_ingestor", "open_lab", "start_run", "watch", "work"]
 
 _OPERATOR = "operator"
 
@@ -127,7 +129,7 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
         As `open_catalog`.
     """
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_versions
+    from stixlab.idb import IMPORTED, load_versions
     from stixlab.ingest import Ingestor
 
     if settings.access != _OPERATOR:
@@ -140,13 +142,78 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
             return Ingestor(
                 catalog=catalog,
                 archive=archive,
-                versions=load_versions(settings.idb),
+                versions=load_versions(settings.idb, settings.home / IMPORTED),
                 clock=load_clock(settings.spice),
                 trigger=follow,
                 **({"progress": progress} if progress else {}),
             )
 
         yield make
+
+
+def watch(
+    settings: Settings,
+    folders: Iterable[Path],
+    *,
+    stop: threading.Event,
+    tell: Callable[[Arrival], None],
+    say: Callable[[str], None],
+    insist: bool = False,
+    pipelines: bool = True,
+) -> None:
+    """Take every file that arrives in folders, until told to stop; a database that is away is waited for.
+
+    Pipelines are queued for a worker: that of `stixlab up` if it runs, else one that is started here.
+
+    Parameters
+    ----------
+    tell
+        Called with the record of each file that was dealt with.
+    say
+        Called with what else a person should know.
+    insist
+        Whether a folder that another process watches is an error; otherwise it is waited for.
+    pipelines
+        Whether pipelines follow when products change.
+
+    Raises
+    ------
+    AccessError
+        If the role may only read.
+    SettingsError
+        If a folder cannot be watched.
+    ConflictError
+        If another process watches a folder, and `insist`.
+    ArchiveError
+        If the home cannot be written.
+    """
+    import dataclasses
+
+    from stixlab.ingest.watch import Watcher
+    from stixlab.services.helper import Helper
+
+    n_failures = 0
+    worker = Helper("worker", settings.home)
+
+    def queue(catalog: Any, days: list[Any]) -> list[dict[str, Any]]:
+        from stixlab.ingest.triggers import queue_runs, runs_for_days
+
+        if queue_runs(catalog, runs_for_days(catalog, project_folder("pipelines"), days)):
+            worker.ensure()
+        return []
+
+    with worker, Watcher(folders, settings.home, tell=tell, say=say, insist=insist) as watcher:
+        while not stop.is_set():
+            try:
+                with open_ingestor(settings, pipelines=False) as make:
+                    ingestor = make()
+                    if pipelines:
+                        ingestor = dataclasses.replace(ingestor, trigger=partial(queue, ingestor.catalog))
+                    n_failures = 0
+                    watcher.run(ingestor, stop)
+            except (CatalogError, ServiceError) as error:
+                watcher.wait_for_database(error, n_failures, stop)
+                n_failures += 1
 
 
 def work(settings: Settings, *, stop: Callable[[], bool]) -> None:

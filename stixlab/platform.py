@@ -114,6 +114,7 @@ def ensure_operator(settings: Settings) -> str | None:
 def make_supervisor(settings: Settings, told: Callable[[Any], None]) -> Supervisor:
     """The parts in the order of their start."""
     parts = [] if settings.mongo_uri.get_secret_value() else [database_part(settings.home)]
+    parts += [_watch_part(settings)] if settings.watched_folders else []
     return Supervisor([*parts, _hub_part(settings)], settings.home, told, url=settings.public_url)
 
 
@@ -162,6 +163,18 @@ def _hub_part(settings: Settings) -> Part:
     )
 
 
+def _watch_part(settings: Settings) -> Part:
+    """What takes the files that arrive. A folder that is away, or a database, it waits for by itself."""
+    (settings.home / "incoming").mkdir(parents=True, exist_ok=True)
+    return Part(
+        "watch",
+        (sys.executable, "-m", "stixlab.cli", "watch"),
+        env=dict(os.environ),
+        stop_timeout_s=20.0,
+        cwd=str(settings.home),
+    )
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5):  # noqa: S310  (an address of our own)
@@ -191,6 +204,7 @@ def welcome(settings: Settings, password: str | None) -> list[str]:
         "",
         f"stixlab is up: {url}/",
         f"  public app   {url}/apps/lightcurves",
+        *(f"  telemetry    files that arrive in {f} are taken" for f in settings.watched_folders),
         f"  team         {url}/hub/  {login}",
         "  Ctrl-C, or `stixlab down` elsewhere, stops everything",
         "",

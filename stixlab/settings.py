@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
     idb: Path | None = Field(
         default=None, description="Folder of mission IDB files (SQLite); empty: the definitions shipped."
     )
+    watch: str = Field(
+        default="",
+        description="Folders where telemetry files arrive, separated by colons; empty: incoming below home; none: no folder.",
+    )
     spice: Path | None = Field(
         default=None,
         description="A meta-kernel or a folder of kernels; empty: the clock and orbit tables shipped.",
@@ -60,6 +65,14 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
+
+    @cached_property
+    def watched_folders(self) -> tuple[Path, ...]:
+        """Folders where telemetry files arrive."""
+        if self.watch.strip().lower() == "none":
+            return ()
+        named = [Path(part.strip()) for part in self.watch.split(os.pathsep) if part.strip()]
+        return tuple(p.expanduser().absolute() for p in named) or (self.home / "incoming",)
 
     @cached_property
     def public_url(self) -> str:

@@ -17,7 +17,9 @@ __all__ = [
     "DIMS",
     "FLIGHT",
     "ORIGINS",
+    "ORIGIN_LABELS",
     "PRODUCT_TYPES",
+    "REENCODED",
     "SIMULATED",
     "DatasetSpec",
     "Field",
@@ -33,7 +35,13 @@ FLIGHT = "flight"
 """Origin of what the instrument measured."""
 SIMULATED = "simulated"
 """Origin of what the simulator made; shown as such wherever it appears."""
-ORIGINS = (FLIGHT, SIMULATED)
+REENCODED = "reencoded"
+"""Origin of packets that were made from the counts of a product: measured once, encoded anew."""
+ORIGINS = (FLIGHT, SIMULATED, REENCODED)
+ORIGIN_LABELS: Mapping[str, str] = MappingProxyType(
+    {FLIGHT: "", SIMULATED: "simulated", REENCODED: "re-encoded"}
+)
+"""What stands beside data of an origin; nothing beside what was measured."""
 
 
 @dataclass(frozen=True)

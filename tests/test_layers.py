@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    ("errors", "vocabulary", "settings"),
+    ("errors", "vocabulary", "settings", "compiled"),
     ("model", "timing", "files"),
     ("instrument", "idb", "ephemeris"),
     ("telemetry",),
@@ -17,7 +17,7 @@ LAYERS = (
     ("datasets",),
     ("products",),
     ("analysis", "catalog", "archive"),
-    ("plots", "pipeline", "simulation", "monitoring", "operations"),
+    ("plots", "pipeline", "packets", "simulation", "monitoring", "operations"),
     ("ingest",),
     ("client",),
     ("api", "dashboards", "hub", "services"),

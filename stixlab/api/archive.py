@@ -19,8 +19,8 @@ router = APIRouter(tags=["archive"])
 FITS_MEDIA_TYPE = "application/fits"
 
 
-_TREES = ("fits", "simulated")
-"""Folders of the archive that are open to everyone: what was measured, and apart from it what was simulated."""
+_TREES = ("fits", "simulated", "reencoded")
+"""Folders of the archive that are open to everyone: what was measured, and apart from it what was not."""
 
 
 @router.get("/data", include_in_schema=False)
@@ -48,6 +48,16 @@ def fits(source: TheSource, path: str) -> Response:
 def simulated(source: TheSource, path: str) -> Response:
     """The same for what the simulator made, which never stands among what was measured."""
     return _answer(source, "simulated", path)
+
+
+@router.get(
+    "/data/reencoded{path:path}",
+    summary="A folder of files from re-encoded telemetry as links, or a file",
+    response_class=HTMLResponse,
+)
+def reencoded(source: TheSource, path: str) -> Response:
+    """The same for what came from telemetry that was made from products."""
+    return _answer(source, "reencoded", path)
 
 
 def _answer(source: TheSource, tree: str, path: str) -> Response:

@@ -20,7 +20,7 @@ from stixlab import __version__
 from stixlab.api.archive import FITS_MEDIA_TYPE
 from stixlab.api.source import TheSource
 from stixlab.timing.intervals import Interval, as_text, read_interval
-from stixlab.vocabulary import ORIGINS, SIMULATED
+from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,10 @@ PRODUCT = "ql-lightcurve"
 LONGEST_DAYS = 31.0
 """Longest interval of one answer."""
 _ROWS = 20_000
+_WARNINGS = {
+    SIMULATED: "SIMULATED DATA, not a measurement of the Sun",
+    REENCODED: "RE-ENCODED DATA, from telemetry that was made from a product",
+}
 """Rows made at a time."""
 
 
@@ -71,7 +75,8 @@ def lightcurve(
 
 def _file_name(interval: Interval, ds: xr.Dataset, kind: Kind) -> str:
     first, last = (as_text(t).replace("-", "").replace(":", "") for t in (interval.start, interval.end))
-    mark = "_simulated" if ds.attrs.get("origin") == SIMULATED else ""
+    origin = str(ds.attrs.get("origin"))
+    mark = "" if origin == FLIGHT else f"_{origin}"
     return f"solo_stix_{PRODUCT}_{first}-{last}{mark}.{kind}"
 
 
@@ -139,8 +144,8 @@ def _about(ds: xr.Dataset, interval: Interval) -> dict[str, str]:
         "source_sha256": _joined(ds.attrs.get("source_sha256", "")),
         "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
-    if about["origin"] == SIMULATED:
-        about = {"warning": "SIMULATED DATA, not a measurement of the Sun"} | about
+    if about["origin"] in _WARNINGS:
+        about = {"warning": _WARNINGS[about["origin"]]} | about
     return {name: value for name, value in about.items() if value}
 
 

@@ -15,7 +15,7 @@ from stixlab.api.source import Source, TheSource
 from stixlab.api.templates import render
 from stixlab.errors import StixlabError
 from stixlab.model import Product
-from stixlab.vocabulary import PRODUCT_TYPES, SIMULATED
+from stixlab.vocabulary import ORIGIN_LABELS, PRODUCT_TYPES
 
 __all__ = ["router"]
 
@@ -60,12 +60,12 @@ def _facts(source: Source) -> dict[str, Any]:
                 "title": PRODUCT_TYPES[name].title,
                 "latest": entry["latest"],
                 "age": _age(entry["age_s"]),
-                "simulated": entry["origin"] == SIMULATED,
+                "label": ORIGIN_LABELS[entry["origin"]],
             }
         )
     return {
         "rows": rows,
-        "simulated": bool(rows) and all(row["simulated"] for row in rows),
+        "simulated": bool(rows) and all(row["label"] for row in rows),
         "away": False,
         "curve": latest_curve(source),
         "recent": _recent_flares(source),
@@ -86,7 +86,7 @@ def _recent_flares(source: Source) -> list[dict[str, Any]]:
             "peak": f"{flare.peak:%Y-%m-%d %H:%M:%S}",
             "counts": f"{flare.peak_counts:,.0f}",
             "duration": f"{flare.duration / 60:.0f} min",
-            "simulated": flare.origin == SIMULATED,
+            "label": ORIGIN_LABELS[flare.origin],
             "link": f"?start={flare.peak - margin:%Y-%m-%dT%H:%M:%S}&end={flare.peak + margin:%Y-%m-%dT%H:%M:%S}",
         }
         for flare in recent

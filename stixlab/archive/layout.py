@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["block_key", "dataset_key", "raw_key", "run_key"]
+__all__ = ["dataset_key", "packets_key", "raw_key", "run_key"]
 
 
 def raw_key(sha256: str) -> str:
@@ -12,9 +12,9 @@ def raw_key(sha256: str) -> str:
     return f"raw/{sha256[:2]}/{sha256}"
 
 
-def block_key(sha256: str) -> str:
+def packets_key(sha256: str) -> str:
     """Key of the packets of a file, with their headers as columns."""
-    return f"packets/{sha256[:2]}/{sha256}.npz"
+    return f"packets/{sha256[:2]}/{sha256}.packets"
 
 
 def dataset_key(level: str, product_type: str, day: np.datetime64, origin: str, content_sha256: str) -> str:

@@ -14,17 +14,19 @@ from typing import IO, TYPE_CHECKING
 
 from stixlab import files
 from stixlab.archive import layout
-from stixlab.errors import AccessError, ArchiveError, ConflictError, NotInCatalogError
+from stixlab.errors import AccessError, ArchiveError, ConflictError, FormatError, NotInCatalogError
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from stixlab.telemetry.frames import PacketBlock
+    from stixlab.idb import Versions
+    from stixlab.telemetry.packet_file import PacketFile, PacketFileWriter
 
 __all__ = ["Archive"]
 
 _POLL_S = 0.2
+_PIECE = 1 << 22
 _SUPERSEDED_S = 86_400
 """How long a dataset that was replaced stays for those who have it open."""
 
@@ -122,30 +124,60 @@ class Archive:
             )
         return content
 
-    def store_block(self, sha256: str, block: PacketBlock) -> None:
-        """Store the packets found in a raw file."""
-        self._check_writable()
-        path = self.path(layout.block_key(sha256))
-        if not path.exists():
-            with files.new_file(path) as temporary:
-                block.save(temporary)
+    @contextmanager
+    def raw_copy(self, source: Path, sha256: str) -> Iterator[Path]:
+        """Copy a file that is too large for memory: a copy to work on, which stays if all goes well.
 
-    def load_block(self, sha256: str) -> PacketBlock:
-        """The packets found in a raw file.
+        Raises
+        ------
+        FormatError
+            If its content is not (any more) what the hash says.
+        OSError
+            If it cannot be read.
+        ArchiveError
+            If the copy cannot be written.
+        """
+        self._check_writable()
+        digest = hashlib.sha256()
+        with files.new_file(self.path(layout.raw_key(sha256))) as temporary:
+            with source.open("rb") as given, temporary.open("wb") as copy:
+                while piece := given.read(_PIECE):
+                    digest.update(piece)
+                    copy.write(piece)
+            if digest.hexdigest() != sha256:
+                raise FormatError(
+                    f"{source.name}: expected the same content at both readings; it changed in between; "
+                    "give the same command again when it is complete",
+                    path=source,
+                )
+            yield temporary
+
+    def write_packets(self, sha256: str, versions: Versions) -> PacketFileWriter:
+        """Writer for the packets found in a raw file, to be used in a with statement."""
+        from stixlab.telemetry.packet_file import PacketFileWriter
+
+        self._check_writable()
+        return PacketFileWriter(self.path(layout.packets_key(sha256)), versions)
+
+    def open_packets(self, sha256: str) -> PacketFile:
+        """The packets found in a raw file: mapped, not read.
 
         Raises
         ------
         ArchiveError
             If they are not there.
+        FormatError
+            If they are damaged, or of another version of this package.
         """
-        from stixlab.telemetry.frames import PacketBlock
+        from stixlab.telemetry.packet_file import PacketFile
 
-        path = self.path(layout.block_key(sha256))
+        path = self.path(layout.packets_key(sha256))
         try:
-            return PacketBlock.load(path)
+            return PacketFile.open(path)
         except OSError as error:
             raise ArchiveError(
-                f"packets of {sha256}: cannot be read at {path}: {error}", sha256=sha256
+                f"packets of {sha256}: cannot be read at {path}: {error}; ingest the file again",
+                sha256=sha256,
             ) from error
 
     def store_dataset(self, ds: xr.Dataset, day: np.datetime64, content_sha256: str) -> str:

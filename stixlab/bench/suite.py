@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from stixlab.bench import chain, science, telemetry
+from stixlab.bench import chain, files, science, telemetry
 from stixlab.bench.measurement import Measurement
 
 __all__ = ["BENCHMARKS", "Benchmark", "run_benchmark"]
@@ -17,12 +17,16 @@ class Benchmark:
 
     summary: str
     measure: Callable[[], Iterator[Measurement]]
+    only_by_name: bool = False
+    """Too large for a run of all benchmarks."""
 
 
 BENCHMARKS: dict[str, Benchmark] = {
     "telemetry": Benchmark(
         "packets per second on one core, beside what the machine can do", telemetry.measure
     ),
+    "files": Benchmark("memory and time of whole files of 10 and 100 MB", files.measure),
+    "files-1gb": Benchmark("the same of a file of 1 GB", files.measure_large, only_by_name=True),
     "chain": Benchmark("a day of light curves from file to Zarr, FITS and catalogue", chain.measure),
     "flares": Benchmark("the flare list: time, and what it finds on days with known flares", science.measure),
 }

@@ -24,7 +24,10 @@ Answer = TypeVar("Answer")
 
 
 class Collection(Protocol):
-    """Documents by ``_id``. Queries know equality and ``$gte $gt $lte $lt $in``; updates ``$set $inc $max $setOnInsert``."""
+    """Documents by ``_id``. Queries know equality and ``$gte $gt $lte $lt $in``; updates ``$set $inc $max $setOnInsert``.
+
+    A list matches what one of its elements matches.
+    """
 
     def get(self, identity: str) -> Document | None:
         """Document of that id, None if there is none."""

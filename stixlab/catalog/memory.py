@@ -104,10 +104,11 @@ class MemoryCollection:
 def _matches(document: Document, query: Query) -> bool:
     for name, wanted in query.items():
         value = document.get(name)
+        each = value if isinstance(value, list) else [value]
         if isinstance(wanted, Mapping):
-            if not all(_TESTS[test](value, bound) for test, bound in wanted.items()):
+            if not all(any(_TESTS[test](v, bound) for v in each) for test, bound in wanted.items()):
                 return False
-        elif value != wanted:
+        elif value != wanted and wanted not in each:
             return False
     return True
 

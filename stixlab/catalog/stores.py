@@ -7,24 +7,30 @@ from typing import Any, Self
 
 from pymongo.database import Database
 
+from stixlab.catalog.arrivals import Arrivals
 from stixlab.catalog.collections import Collection, MongoCollection
 from stixlab.catalog.documents import Document
 from stixlab.catalog.flares import Flares
 from stixlab.catalog.products import Products
 from stixlab.catalog.raw_files import RawFiles
+from stixlab.catalog.requests import Requests
 from stixlab.catalog.runs import Runs
+from stixlab.catalog.telecommands import Telecommands
 
 __all__ = ["Catalog", "MongoCatalog"]
 
 # The embedded server takes the index of the first field of a query that has one; so the stores name times
 # first, and no index has more than one field.
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "raw_files": (("start",),),
+    "raw_files": (("start",), ("long",), ("requests",)),
     "products": (("start",), ("type",)),
     "flares": (("peak",),),
     "runs": (("status",), ("created",)),
+    "requests": (("start",), ("keys",), ("request_id",), ("complete",)),
+    "telecommands": (("time",), ("sequence_count",), ("unique_id",)),
+    "arrivals": (("status",), ("first_seen",)),
 }
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 """Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
 
 
@@ -45,6 +51,9 @@ class Catalog:
         self.products = Products(collection("products"), collection("newest"))
         self.flares = Flares(collection("flares"))
         self.runs = Runs(collection("runs"))
+        self.requests = Requests(collection("requests"))
+        self.telecommands = Telecommands(collection("telecommands"))
+        self.arrivals = Arrivals(collection("arrivals"))
 
     @property
     def database(self) -> Any:

@@ -28,7 +28,7 @@ def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
     """
     from stixlab.engineering.packets import iter_packet_records
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_versions
+    from stixlab.idb import IMPORTED, load_versions
     from stixlab.telemetry.sources import read_packets
 
     settings = read_settings()
@@ -38,7 +38,7 @@ def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
         content = file.read_bytes()
     except OSError as error:
         raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
-    versions = load_versions(settings.idb)
+    versions = load_versions(settings.idb, settings.home / IMPORTED)
     block, report = read_packets(content, file.name, versions)
     records = iter_packet_records(block, versions, load_clock(settings.spice), physical=physical)
     for record in records:
@@ -103,15 +103,15 @@ def _print_report(report: Any) -> None:
     summary = report.as_document()
     for product in report.products:
         click.echo(f"product   {product['product_id']} V{product['version']:02d}, {product['n_times']} times")
+    for request in report.requests:
+        state = "complete" if request["complete"] else request["why"]
+        click.echo(f"request   {request['request']}: {request['n_packets']} packets, {state}")
     for run in report.runs:
         click.echo(
             f"run       {run['pipeline']} {run['run_id']}: {run['status']}{': ' + run['error'] if run['error'] else ''}"
         )
     for problem in report.problems:
         say(f"stixlab: {problem}")
-    if summary["not_decoded_yet"]:
-        kinds = ", ".join(f"({k}): {n}" for k, n in summary["not_decoded_yet"].items())
-        click.echo(f"kept, not decoded yet: {kinds}")
     counts = summary["files"]
     packets = ", ".join(f"{n} {s}" for s, n in summary["packets"].items()) or "none new"
     click.echo(
@@ -127,18 +127,34 @@ def _print_report(report: Any) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same Sun.")
 @click.option("--truth", type=click.Path(path_type=Path), help="Also write what is true (JSON) to this file.")
+@click.option(
+    "--what", multiple=True, help="Only these, each by an option of its own; see below. Default: everything."
+)
+@click.option("--request", "requests", multiple=True, help="Ask these data of each larger flare; see below.")
 @json_option
 def simulate_command(
-    start: str, end: str, out: Path, *, seed: int, truth: Path | None, as_json: bool
+    start: str,
+    end: str,
+    out: Path,
+    *,
+    seed: int,
+    truth: Path | None,
+    what: tuple[str, ...],
+    requests: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Write telemetry files (EDDS XML and binary) with flares of known times and sizes.
 
     Every packet is marked as simulated, and everything made from it says so.
+
+    What there is: lightcurve, quicklook (all types), housekeeping, calibration, science (data asked for of larger
+    flares). What can be asked for: raw-pixel-data, pixel-data, summed-pixel-data, visibilities, spectrogram, aspect;
+    by default pixel-data and spectrogram.
     """
     from stixlab import files
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.idb import load_versions
-    from stixlab.simulation import simulate
+    from stixlab.idb import IMPORTED, load_versions
+    from stixlab.simulation import DEFAULT_REQUESTS, DEFAULT_WHAT, simulate
     from stixlab.timing import parse_utc
 
     settings = read_settings()
@@ -151,7 +167,9 @@ def simulate_command(
             high,
             out=out,
             seed=seed,
-            versions=load_versions(settings.idb),
+            what=what or DEFAULT_WHAT,
+            requests=requests or DEFAULT_REQUESTS,
+            versions=load_versions(settings.idb, settings.home / IMPORTED),
             clock=load_clock(settings.spice),
             progress=show,
         )
@@ -165,4 +183,4 @@ def simulate_command(
         click.echo(str(path))
     if not made.files:
         fail("no files were made: the range holds no whole packet")
-    say(f"{len(made.files)} files, {len(made.flares)} flares, all SIMULATED")
+    say(f"{len(made.files)} files, {len(made.flares)} flares, {len(made.requests)} requests, all SIMULATED")

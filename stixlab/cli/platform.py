@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from stixlab.cli.arrivals import arrivals_summary, print_arrivals
 from stixlab.cli.output import json_option, print_json, print_rows, say
 from stixlab.settings import Settings, read_settings
 
@@ -96,6 +97,8 @@ def settings_table(settings: Settings) -> list[dict[str, Any]]:
             value = mask_uri(value.get_secret_value())
         if name == "base_url":
             value = settings.public_url
+        if name == "watch":
+            value = os.pathsep.join(map(str, settings.watched_folders)) or "none"
         variable = f"STIXLAB_{name.upper()}"
         rows.append(
             {
@@ -120,8 +123,9 @@ def status_command(*, as_json: bool) -> None:
     with factory.open_lab(settings) as lab:
         data = freshness(lab)
         runs = {s: len(lab.catalog.runs.find(status=s)) for s in ("queued", "running", "failed")}
+        arrivals = arrivals_summary(lab.catalog, settings)
     if as_json:
-        print_json({**health.as_document(), "data": data, "runs": runs})
+        print_json({**health.as_document(), "data": data, "runs": runs, "arrivals": arrivals})
         return
     click.echo(f"home {settings.home}, {health.disk_free_bytes / 1e9:.1f} GB free")
     click.echo(
@@ -135,6 +139,7 @@ def status_command(*, as_json: bool) -> None:
         click.echo(f"memory of all parts: {health.rss_bytes / 1e6:.0f} MB")
     print_rows(data, ("product", "origin", "latest", "age", "version"))
     click.echo("runs: " + ", ".join(f"{n} {s}" for s, n in runs.items()))
+    print_arrivals(arrivals)
 
 
 def freshness(lab: Any) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run
 from stixlab.settings import Settings
 from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime, to_datetime64
-from stixlab.vocabulary import FLIGHT, ORIGINS, SIMULATED, product_type
+from stixlab.vocabulary import ORIGINS, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -254,13 +254,14 @@ class Lab:
     def _one_origin(self, found: list[Product], origin: str | None) -> list[Product]:
         if origin is not None:
             return found
-        flight = [p for p in found if p.origin == FLIGHT]
-        if flight and len(flight) < len(found):
+        there = [o for o in ORIGINS if any(p.origin == o for p in found)]
+        if len(there) > 1:
+            others = ", ".join(f"origin={o!r}" for o in there[1:])
             warnings.warn(
-                "the range holds simulated data, too, which are left out; origin='simulated' gives them",
+                f"the range holds data of other origins, too, which are left out; {others} gives them",
                 stacklevel=3,
             )
-        return flight or found
+        return [p for p in found if p.origin == there[0]] if there else found
 
     def _nothing(
         self,
@@ -284,4 +285,4 @@ class Lab:
 
 def _check_origin(origin: str | None) -> None:
     if origin is not None and origin not in ORIGINS:
-        raise SchemaError(f"origin: expected {FLIGHT!r} or {SIMULATED!r}; found {origin!r}")
+        raise SchemaError(f"origin: expected one of {', '.join(ORIGINS)}; found {origin!r}")

@@ -21,7 +21,7 @@ from stixlab.dashboards.request import is_public_app, query_string
 from stixlab.errors import CatalogError, NotInCatalogError, ParameterError, StixlabError, TimeError
 from stixlab.model import Product
 from stixlab.timing.intervals import Interval, as_text, read_interval
-from stixlab.vocabulary import ORIGINS, SIMULATED, product_type
+from stixlab.vocabulary import FLIGHT, ORIGIN_LABELS, ORIGINS, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,7 +48,7 @@ class ViewState:
     interval: Interval | None = None
     """What to show; none: the latest day that has data."""
     origin: str | None = None
-    """``flight`` or ``simulated``; none: what there is."""
+    """``flight``, ``simulated`` or ``reencoded``; none: what there is."""
 
     @classmethod
     def from_query(cls, query: str) -> ViewState:
@@ -178,9 +178,9 @@ class View:
         return sorted(found, key=lambda flare: flare.peak)
 
     @cached_property
-    def simulated(self) -> bool:
-        """Whether anything that is shown was simulated."""
-        return self.dataset.attrs.get("origin") == SIMULATED
+    def label(self) -> str:
+        """What stands beside the data if they were not measured."""
+        return ORIGIN_LABELS[self.dataset.attrs.get("origin", FLIGHT)]
 
     def figure(self) -> LayoutDOM:
         """The plot, its range of times named ``stix-time`` for the page's script."""
@@ -213,7 +213,7 @@ class View:
         days = max(1, round(interval.duration_s / 86_400))
         return {
             "title": product_type(PRODUCT).title,
-            "simulated": self.simulated,
+            "label": self.label,
             "start": as_text(interval.start),
             "end": as_text(interval.end),
             "origin": state.origin or "",
@@ -260,7 +260,7 @@ class View:
             "background": f"{flare.background_counts:,.0f}",
             "significance": f"{flare.significance:.1f} \N{GREEK SMALL LETTER SIGMA}",
             "attenuator": "in" if flare.attenuator else "out",
-            "simulated": flare.origin == SIMULATED,
+            "label": ORIGIN_LABELS[flare.origin],
             "link": around.query(),
         }
 

@@ -23,7 +23,8 @@ def is_public_app() -> bool:
 def query_string() -> str:
     """The query of the page that is to be made; empty in a notebook.
 
-    The kernel of an app is started before its visitor comes; this waits for the visitor.
+    The kernel of a public app is started before its visitor comes; this waits for the visitor. A member who
+    has Voila show a notebook in the own server brings the query along.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def query_string() -> str:
     """
     server = os.environ.get(REQUEST_VARIABLE)
     if server is None:
-        return ""
+        return os.environ.get("QUERY_STRING", "")
     url = f"{server}/{os.environ.get('VOILA_KERNEL_ID', '')}"
     if urlsplit(url).hostname != "127.0.0.1":
         raise ServiceError(f"{REQUEST_VARIABLE}: expected an address on this machine; found {server!r}")

@@ -39,14 +39,13 @@ def iter_packet_records(
         (name to ``value`` and ``variance``) and ``engineering`` (name to ``value`` and ``unit``, or
         ``state``).
     """
-    definitions = versions.latest
     decoded, block = decode_all(block, versions, keep_trailing=True)
-    views = {spid: _View(columns, definitions, physical=physical) for spid, columns in decoded.items()}
+    views = {spid: _View(columns, versions, physical=physical) for spid, columns in decoded.items()}
     utc = clock.to_utc(block.scet_coarse, block.scet_fine)
     for i in range(len(block)):
         status = Status(int(block.status[i]))
         spid = int(block.spid[i])
-        kind = definitions.packet_types.get(spid)
+        kind = versions[int(block.era[i])].packet_types.get(spid)
         record = {
             "service": int(block.service[i]),
             "subtype": int(block.subtype[i]),
@@ -74,9 +73,9 @@ def iter_packet_records(
 class _View:
     """Decoded packets of one structure, handed out one after the other."""
 
-    def __init__(self, columns: Columns, definitions: Definitions, *, physical: bool) -> None:
+    def __init__(self, columns: Columns, versions: Versions, *, physical: bool) -> None:
         self._columns = columns
-        self._definitions = definitions
+        self._versions = versions
         self._physical = physical
         self._next = 0
         names = compressed_parameters(columns.spid) if physical else ()
@@ -96,17 +95,18 @@ class _View:
                     "value": value[part].tolist(),
                     "variance": variance[part].tolist(),
                 }
+            definitions = self._versions[int(columns.block.era[i])]
             record["engineering"] = {
-                n: e for n, v in raw.items() if len(v) and (e := self._engineering(n, v))
+                n: e for n, v in raw.items() if len(v) and (e := self._engineering(n, v, definitions))
             }
         return record
 
-    def _engineering(self, name: str, raw: NDArray[Any]) -> dict[str, Any]:
-        if is_calibrated(name, self._definitions):
-            values, unit = to_physical(name, raw, self._definitions, spid=self._columns.spid)
+    def _engineering(self, name: str, raw: NDArray[Any], definitions: Definitions) -> dict[str, Any]:
+        if is_calibrated(name, definitions):
+            values, unit = to_physical(name, raw, definitions, spid=self._columns.spid)
             return {"value": values.tolist(), "unit": unit}
-        if state_table(name, self._definitions):
-            return {"state": to_state(name, raw, self._definitions).tolist()}
+        if state_table(name, definitions):
+            return {"state": to_state(name, raw, definitions).tolist()}
         return {}
 
 

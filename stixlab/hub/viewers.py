@@ -13,6 +13,7 @@ from typing import Any
 
 from stixlab.errors import ConflictError, NotInCatalogError, ServiceError
 from stixlab.hub.kernels import Kernels, Seat
+from stixlab.hub.public_apps import is_public, public_notebooks
 
 __all__ = ["Page", "Viewers"]
 
@@ -67,13 +68,13 @@ class Viewers:
         Raises
         ------
         NotInCatalogError
-            If there is no such app.
+            If there is no such app, or it is for the team only.
         ConflictError
             If too many visitors wait already.
         ServiceError
             If the notebook failed or took too long; the log says why.
         """
-        if not (self._folder / f"{name}.ipynb").is_file():
+        if not is_public(self._folder / f"{name}.ipynb"):
             raise NotInCatalogError(f"there is no app {name!r}")
         key = (name, query)
         kept = self._kept.get(key)
@@ -100,7 +101,7 @@ class Viewers:
 
     def warm_up(self) -> None:
         """Start a kernel for each app, before the first visitor comes."""
-        for notebook in sorted(self._folder.glob("*.ipynb")):
+        for notebook in public_notebooks(self._folder):
             self._kernels_of(notebook.stem).warm_up()
 
     def _finished(self, key: tuple[str, str], task: asyncio.Task[Page]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import UnknownPacketError
-from stixlab.idb.program import Program, compile_program
+from stixlab.idb.program import Program, shared_program
 from stixlab.idb.records import Discriminator, Field, PacketType, Parameter, State
 
 __all__ = ["Definitions"]
@@ -20,6 +21,7 @@ class Definitions:
     """Everything known about packets in one version of the flight database."""
 
     version: str
+    """Of the flight database."""
     packet_types: dict[int, PacketType]
     """By SPID."""
     discriminators: dict[tuple[int, int], Discriminator]
@@ -32,7 +34,11 @@ class Definitions:
     polynomials: dict[str, tuple[float, ...]]
     """Calibration by a0 + a1 x + ..., lowest order first."""
     states: dict[str, tuple[State, ...]]
-    _programs: dict[int, Program] = field(default_factory=dict, repr=False)
+    note: str = ""
+    """What is to be known about their origin; empty if nothing."""
+    source: str = "shipped"
+    """``shipped``, or the file or folder that they were read from."""
+    _programs: dict[int, Program] = field(default_factory=dict, init=False, repr=False)
 
     def identify_many(
         self, service: NDArray[np.uint8], subtype: NDArray[np.uint8], pi1: NDArray[np.int32]
@@ -58,6 +64,8 @@ class Definitions:
     def program(self, spid: int) -> Program:
         """Structure as the kernels run it; compiled at its first use.
 
+        Structures that are equal in several versions give one and the same object.
+
         Raises
         ------
         UnknownPacketError
@@ -72,9 +80,35 @@ class Definitions:
                     f"fields in database {self.version}; found none; the packets are kept as they are",
                     spid=spid,
                 )
-            program = compile_program(spid, self.structures[spid], self.parameters)
+            program = shared_program(spid, self.structures[spid], self.parameters)
             self._programs[spid] = program
         return program
+
+    def find(self, text: str) -> set[int]:
+        """SPIDs of the packet types that a text describes, as people search.
+
+        Parameters
+        ----------
+        text
+            Words, in any order and case, all of which stand in the title of the packet type or all in the
+            name and title of one of its parameters. An empty text describes every type.
+        """
+        words = text.lower().split()
+        if not words:
+            return set(self.packet_types)
+        return {spid for line, spids in self._lines if all(word in line for word in words) for spid in spids}
+
+    @cached_property
+    def _lines(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Texts to search in, in lower case, with the packet types that each tells about."""
+        users: dict[str, set[int]] = defaultdict(set)
+        for spid, fields in self.structures.items():
+            for one in fields:
+                users[one.parameter].add(spid)
+        kinds = [(kind.title.lower(), (spid,)) for spid, kind in self.packet_types.items()]
+        return kinds + [
+            (f"{name} {self.parameters[name].title}".lower(), tuple(spids)) for name, spids in users.items()
+        ]
 
     @cached_property
     def _sorted_kinds(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from stixlab.errors import FormatError
 from stixlab.idb.records import Field, Parameter
 
-__all__ = ["HEADER_BITS", "LONGEST_WORD_BITS", "N_FACTS", "Program", "compile_program"]
+__all__ = ["HEADER_BITS", "LONGEST_WORD_BITS", "N_FACTS", "Program", "compile_program", "shared_program"]
 
 HEADER_BITS = 128
 """Bits of the two packet headers; the first field stands behind them."""
 LONGEST_WORD_BITS = 56
 """Longest field that is kept as one integer; longer ones are kept as bytes."""
+LONGEST_PACKET_BITS = 8 * 65542
+"""Bits of the longest packet that a length field can tell of; no field or gap is longer."""
 DEEPEST_NESTING = 8
 """Groups within groups that the kernels keep account of; flight structures use three."""
 
@@ -24,9 +26,12 @@ N_FACTS = 7
 """Integers for each step: see `Program.steps`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """One structure, flat: fields wider than an integer are already cut into bytes."""
+    """One structure, flat: fields wider than an integer are already cut into bytes.
+
+    Equal structures are one object (`shared_program`), so that packets are grouped by identity.
+    """
 
     spid: int
     columns: tuple[str, ...]
@@ -69,6 +74,20 @@ def _check_groups(spid: int, fields: Sequence[Field]) -> None:
             raise _wrong(spid, i + 1, f"at most {DEEPEST_NESTING} groups within groups expected")
 
 
+def _checked(spid: int, i: int, field: Field, parameters: dict[str, Parameter]) -> Parameter:
+    """The parameter of a field, if both can be in a packet."""
+    parameter = parameters.get(field.parameter)
+    if parameter is None:
+        raise _wrong(spid, i + 1, f"parameter {field.parameter} is not defined")
+    if not 0 < parameter.width_bits <= LONGEST_PACKET_BITS:
+        raise _wrong(spid, i + 1, f"parameter {field.parameter} has no width that fits into a packet")
+    if abs(field.gap_bits) > LONGEST_PACKET_BITS or field.group_size < 0:
+        raise _wrong(
+            spid, i + 1, f"its gap of {field.gap_bits} bits or group of {field.group_size} is impossible"
+        )
+    return parameter
+
+
 def compile_program(spid: int, fields: Sequence[Field], parameters: dict[str, Parameter]) -> Program:
     """Structure as the integer table that the kernels execute.
 
@@ -83,17 +102,15 @@ def compile_program(spid: int, fields: Sequence[Field], parameters: dict[str, Pa
     Raises
     ------
     FormatError
-        If a parameter is missing, a group sticks out of the group around it, a repeat takes no bits,
-        or a field is wider than 56 bits without being whole bytes.
+        If a parameter is missing or has no width, a gap is longer than any packet, a group sticks out of the
+        group around it, a repeat takes no bits, or a field is wider than 56 bits without being whole bytes.
     """
     _check_groups(spid, fields)
     columns: dict[str, int] = {}
     rows: list[list[int]] = []
     first_step: list[int] = []
     for i, field in enumerate(fields):
-        parameter = parameters.get(field.parameter)
-        if parameter is None:
-            raise _wrong(spid, i + 1, f"parameter {field.parameter} is not defined")
+        parameter = _checked(spid, i, field, parameters)
         column = columns.setdefault(field.parameter, len(columns))
         first_step.append(len(rows))
         width = parameter.width_bits
@@ -130,6 +147,23 @@ def compile_program(spid: int, fields: Sequence[Field], parameters: dict[str, Pa
         has_groups=bool(copies),
         all_groups_copy=all(copies),
     )
+
+
+_Key = tuple[int, tuple[Field, ...], tuple[tuple[int, bool], ...]]
+_shared: dict[_Key, Program] = {}
+
+
+def shared_program(spid: int, fields: Sequence[Field], parameters: dict[str, Parameter]) -> Program:
+    """The one program of a structure: equal structures of several versions give the same object.
+
+    Parameters and errors are those of `compile_program`.
+    """
+    known = [parameters.get(f.parameter) for f in fields]
+    key = (spid, tuple(fields), tuple((p.width_bits, p.signed) if p else (0, False) for p in known))
+    program = _shared.get(key)
+    if program is None:
+        program = _shared.setdefault(key, compile_program(spid, fields, parameters))
+    return program
 
 
 def _fewest_bits(fields: Sequence[Field], counter: int, first_step: list[int], rows: list[list[int]]) -> int:

@@ -16,7 +16,7 @@ from stixlab.errors import FormatError
 from stixlab.idb.definitions import Definitions
 from stixlab.idb.records import Discriminator, Field, PacketType, Parameter, State
 
-__all__ = ["read_tables"]
+__all__ = ["read_rows", "read_tables", "write_tables"]
 
 _COLUMNS = {
     "identification": ("service", "subtype", "pi1", "spid", "apid", "title"),
@@ -26,10 +26,20 @@ _COLUMNS = {
     "curves": ("curve", "raw", "value"),
     "polynomials": ("curve", "a0", "a1", "a2", "a3", "a4"),
     "states": ("curve", "first", "last", "word"),
+    "eras": ("start_scet", "idb_version", "asw_version"),
+    "patches": ("patch", "kind", "first", "last", "why"),
+    "changes": ("patch", "table", "key", "column", "value"),
 }
 
 
-def _rows(folder: Path, table: str) -> list[list[str]]:
+def read_rows(folder: Path, table: str) -> list[list[str]]:
+    """Rows of one table, without its notes and the line of column names.
+
+    Raises
+    ------
+    FormatError
+        If the table is missing, has other columns, or a row is too short or too long.
+    """
     path = folder / f"{table}.csv"
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -64,7 +74,8 @@ def read_tables(folder: Path) -> Definitions:
     Parameters
     ----------
     folder
-        Holds ``version.txt`` and the seven tables.
+        Holds the seven tables and ``version.txt``: the version, and in the lines that follow what is to be
+        known about their origin.
 
     Raises
     ------
@@ -73,29 +84,33 @@ def read_tables(folder: Path) -> Definitions:
     """
     try:
         structures: dict[int, list[Field]] = defaultdict(list)
-        for spid, parameter, gap, group in _rows(folder, "structures"):
-            structures[int(spid)].append(Field(parameter, int(gap), int(group)))
+        for spid, parameter, gap, group in read_rows(folder, "structures"):
+            fields = structures[int(spid)]
+            if parameter:
+                fields.append(Field(parameter, int(gap), int(group)))
         states: dict[str, list[State]] = defaultdict(list)
-        for curve, first, last, word in _rows(folder, "states"):
+        for curve, first, last, word in read_rows(folder, "states"):
             states[curve].append(State(int(first), int(last), word))
         kinds = [
             PacketType(int(service), int(subtype), int(pi1), int(spid), int(apid), title)
-            for service, subtype, pi1, spid, apid, title in _rows(folder, "identification")
+            for service, subtype, pi1, spid, apid, title in read_rows(folder, "identification")
         ]
+        version, _, note = (folder / "version.txt").read_text(encoding="utf-8").strip().partition("\n")
         return Definitions(
-            version=(folder / "version.txt").read_text(encoding="utf-8").strip(),
+            version=version,
+            note=note.strip(),
             packet_types={kind.spid: kind for kind in kinds},
             discriminators={
                 (int(service), int(subtype)): Discriminator(int(offset), int(width))
-                for service, subtype, offset, width in _rows(folder, "discriminators")
+                for service, subtype, offset, width in read_rows(folder, "discriminators")
             },
             structures={spid: tuple(fields) for spid, fields in structures.items()},
             parameters={
                 name: Parameter(name, int(width), signed == "1", unit, curve, title)
-                for name, width, signed, unit, curve, title in _rows(folder, "parameters")
+                for name, width, signed, unit, curve, title in read_rows(folder, "parameters")
             },
-            point_pairs=_point_pairs(_rows(folder, "curves")),
-            polynomials={row[0]: tuple(map(float, row[1:])) for row in _rows(folder, "polynomials")},
+            point_pairs=_point_pairs(read_rows(folder, "curves")),
+            polynomials={row[0]: tuple(map(float, row[1:])) for row in read_rows(folder, "polynomials")},
             states={curve: tuple(words) for curve, words in states.items()},
         )
     except (ValueError, OSError) as error:
@@ -104,3 +119,50 @@ def read_tables(folder: Path) -> Definitions:
         raise FormatError(
             f"definitions in {folder}: expected numbers where numbers belong; found {error}"
         ) from error
+
+
+def write_tables(definitions: Definitions, folder: Path) -> None:
+    """Write definitions as tables of our own form, which `read_tables` reads back equal.
+
+    Parameters
+    ----------
+    definitions
+    folder
+        Made if it is not there; tables in it are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for table, rows in _content(definitions).items():
+        with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_COLUMNS[table])
+            writer.writerows(rows)
+    (folder / "version.txt").write_text(f"{definitions.version}\n{definitions.note}\n", encoding="utf-8")
+
+
+def _content(definitions: Definitions) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        "identification": [
+            (k.service, k.subtype, k.pi1, k.spid, k.apid, k.title) for k in definitions.packet_types.values()
+        ],
+        "discriminators": [
+            (*pair, d.offset_bytes, d.width_bits) for pair, d in definitions.discriminators.items()
+        ],
+        "structures": [
+            (spid, f.parameter, f.gap_bits, f.group_size)
+            for spid, fields in definitions.structures.items()
+            for f in fields or (Field("", 0, 0),)
+        ],
+        "parameters": [
+            (p.name, p.width_bits, int(p.signed), p.unit, p.curve, p.title)
+            for p in definitions.parameters.values()
+        ],
+        "curves": [
+            (curve, float(raw), float(value))
+            for curve, points in definitions.point_pairs.items()
+            for raw, value in zip(*points, strict=True)
+        ],
+        "polynomials": [(curve, *factors) for curve, factors in definitions.polynomials.items()],
+        "states": [
+            (curve, s.first, s.last, s.word) for curve, words in definitions.states.items() for s in words
+        ],
+    }

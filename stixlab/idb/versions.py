@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stixlab.idb.definitions import Definitions
+from stixlab.idb.program import Program
 
 __all__ = ["Era", "Versions"]
 
@@ -64,6 +65,36 @@ class Versions:
     def at(self, scet_coarse: int) -> Definitions:
         """Definitions in force at an on-board time."""
         return self[int(self.eras_at(scet_coarse))]
+
+    def programs(self, spid: int, era: NDArray[np.integer]) -> list[tuple[Program, NDArray[np.bool_]]]:
+        """The structures of packets of one type, each with the packets that have it.
+
+        Parameters
+        ----------
+        spid
+        era : (n,)
+            Era of each packet.
+
+        Returns
+        -------
+        list of (program, (n,) mask)
+            Usually one; versions in which the structure is the same share it. Packets of versions that do
+            not know the structure are in none.
+
+        Raises
+        ------
+        UnknownPacketError
+            If no version knows it.
+        """
+        if not any(spid in definitions.structures for definitions in self.distinct):
+            self.latest.program(spid)  # raises, saying what was expected
+        chosen: dict[int, tuple[Program, list[int]]] = {}
+        for index in np.unique(era).tolist():
+            definitions = self[index]
+            if spid in definitions.structures:
+                program = definitions.program(spid)
+                chosen.setdefault(id(program), (program, []))[1].append(index)
+        return [(program, np.isin(era, eras)) for program, eras in chosen.values()]
 
     @cached_property
     def known_services(self) -> NDArray[np.uint8]:

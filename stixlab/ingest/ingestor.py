@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
-from stixlab.errors import FormatError, SchemaError
+from stixlab.files import sha256_of
 from stixlab.idb import Versions
-from stixlab.ingest.assemble import Assembler
-from stixlab.ingest.receive import DayKey, Received, find_files, receive_fits, receive_telemetry
+from stixlab.ingest.assemble import DayTask, commit, plan_day
+from stixlab.ingest.folders import find_files
+from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
-from stixlab.model import Product, RawFile
+from stixlab.ingest.requests import RequestKeeper
+from stixlab.ingest.workforce import FileTask, Tools, Workforce
+from stixlab.model import Product, RawFile, ScienceRequest
 from stixlab.timing.scet import ClockTable
 
 if TYPE_CHECKING:
@@ -28,17 +29,10 @@ __all__ = ["Ingestor"]
 
 log = logging.getLogger(__name__)
 
-_EXPECTED = "packet kept, not decoded yet"
-"""Listed apart: nothing is wrong with these packets."""
-
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 Trigger = Callable[[list[DayKey]], list[dict[str, Any]]]
 """Called with the days whose products were made or looked at; returns the runs they led to."""
-
-
-Receive = Callable[[bytes, Path], Received]
-"""Stores the content of a file under its name."""
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -72,6 +66,10 @@ class Ingestor:
         Packet definitions and clock table in force.
     trigger
         What to do when products changed; nothing if None.
+    progress
+        Called as the work goes on.
+    processes
+        How many to use; None: all cores when there is more than one file and enough in them.
     """
 
     catalog: Any
@@ -80,6 +78,7 @@ class Ingestor:
     clock: ClockTable
     trigger: Trigger | None = None
     progress: Progress = field(default=_silent)
+    processes: int | None = None
 
     def ingest(self, paths: Iterable[Path]) -> IngestReport:
         """Telemetry files, or folders of them, to packets, products, catalogue and pipelines.
@@ -93,8 +92,7 @@ class Ingestor:
         ArchiveError
             If the archive cannot be written; nothing is half-written.
         """
-        receive = partial(receive_telemetry, archive=self.archive, versions=self.versions, clock=self.clock)
-        return self._take(paths, receive)
+        return self._take(paths, products=False)
 
     def import_files(self, paths: Iterable[Path]) -> IngestReport:
         """FITS products made by others to datasets, catalogue and pipelines.
@@ -104,9 +102,9 @@ class Ingestor:
         CatalogError, ArchiveError
             As `ingest`.
         """
-        return self._take(paths, partial(receive_fits, archive=self.archive, clock=self.clock))
+        return self._take(paths, products=True)
 
-    def _take(self, paths: Iterable[Path], receive: Receive) -> IngestReport:
+    def _take(self, paths: Iterable[Path], *, products: bool) -> IngestReport:
         began = time.monotonic()
         batch = _Batch()
         report = batch.report
@@ -114,11 +112,13 @@ class Ingestor:
         if not found:
             report.problems.append("no files found: name a file, or a folder that holds some")
         with self.archive.writing():
-            for number, path in enumerate(found):
-                self.progress("reading", number, len(found))
-                self._take_file(path, receive, batch)
-            self.progress("reading", len(found), len(found))
-            self._make_products(batch)
+            self.progress("reading", 0, len(found))
+            tasks = list(self._plan(found, batch, products=products))
+            tools = Tools(self.archive, self.versions, self.clock)
+            with Workforce.assemble(tools, [task for task, _ in tasks], self.processes) as workforce:
+                self._read(tasks, workforce, batch, n_files=len(found))
+                self._make_products(workforce, batch)
+            self._make_requests(batch)
             for raw_file in batch.waiting.values():
                 self.catalog.raw_files.save(dataclasses.replace(raw_file, processed=True))
         if self.trigger is not None:
@@ -127,51 +127,109 @@ class Ingestor:
         log.info("ingested", extra={"n_files": len(found), "seconds": report.seconds})
         return report
 
-    def _take_file(self, path: Path, receive: Receive, batch: _Batch) -> None:
-        """Store one file, unless it is there already or cannot be used."""
-        result = FileResult(str(path), "failed")
-        batch.report.files.append(result)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            result.error = f"{path}: cannot be read: {error.strerror or error}"
-            return
-        result.sha256 = hashlib.sha256(content).hexdigest()
-        result.size_bytes = len(content)
-        known = self.catalog.raw_files.get(result.sha256)
-        if known is not None and known.processed:
-            self._note_name(known, path)
-            batch.repeated.update(map(_day_key, known.days))
-            _describe(result, known, "repeated")
-            return
-        try:
-            received = receive(content, path)
-        except (FormatError, SchemaError) as error:
-            result.error = str(error)
-            return
+    def _plan(
+        self, found: list[Path], batch: _Batch, *, products: bool
+    ) -> Iterator[tuple[FileTask, list[FileResult]]]:
+        """Files that are new, each with the results to be filled; others are reported at once."""
+        planned: dict[str, list[FileResult]] = {}
+        for path in found:
+            result = FileResult(str(path), "failed")
+            batch.report.files.append(result)
+            try:
+                result.size_bytes = path.stat().st_size
+                result.sha256 = sha256_of(path)
+            except OSError as error:
+                result.error = f"{path}: cannot be read: {error.strerror or error}"
+                continue
+            if result.sha256 in planned:
+                planned[result.sha256].append(result)
+                continue
+            known = self.catalog.raw_files.get(result.sha256)
+            if known is not None and known.processed:
+                self._note_names(known, [path.name])
+                batch.repeated.update(map(_day_key, known.days))
+                _describe(result, known, "repeated")
+                continue
+            planned[result.sha256] = [result]
+            yield FileTask(path, result.sha256, result.size_bytes, products), planned[result.sha256]
+
+    def _read(
+        self,
+        tasks: list[tuple[FileTask, list[FileResult]]],
+        workforce: Workforce,
+        batch: _Batch,
+        *,
+        n_files: int,
+    ) -> None:
+        """Store the new files."""
+        done = n_files - len(tasks)
+        received = workforce.take([task for task, _ in tasks])
+        for (_, results), outcome in zip(tasks, received, strict=True):
+            if isinstance(outcome, str):
+                for result in results:
+                    result.error = outcome
+            else:
+                self._catalogue(outcome, results, batch)
+            done += 1
+            self.progress("reading", done, n_files)
+
+    def _catalogue(self, received: Received, results: list[FileResult], batch: _Batch) -> None:
         raw_file = received.raw_file
+        names = {*raw_file.names, *(Path(result.path).name for result in results)}
+        known = self.catalog.raw_files.get(raw_file.sha256)
         if known is not None:
-            names = tuple(sorted({*known.names, *raw_file.names}))
-            raw_file = dataclasses.replace(raw_file, names=names, received=known.received)
+            raw_file = dataclasses.replace(raw_file, received=known.received)
+            names |= {*known.names}
+        raw_file = dataclasses.replace(raw_file, names=tuple(sorted(names)))
         self.catalog.raw_files.save(raw_file)
         batch.waiting[raw_file.sha256] = raw_file
+        if received.commands:
+            new, changed = self.catalog.telecommands.take(received.commands, raw_file.sha256)
+            results[0].telecommands = {"new": new, "changed": changed}
         batch.days |= {key: (parts, raw_file.sha256) for key, parts in received.days.items()}
-        _describe(result, raw_file, "new")
+        for number, result in enumerate(results):
+            _describe(result, raw_file, "repeated" if number else "new")
 
-    def _note_name(self, known: RawFile, path: Path) -> None:
-        if path.name not in known.names:
-            self.catalog.raw_files.save(
-                dataclasses.replace(known, names=tuple(sorted({*known.names, path.name})))
-            )
+    def _note_names(self, known: RawFile, names: list[str]) -> None:
+        if not {*names} <= {*known.names}:
+            everything = tuple(sorted({*known.names, *names}))
+            self.catalog.raw_files.save(dataclasses.replace(known, names=everything))
 
-    def _make_products(self, batch: _Batch) -> None:
-        assembler = Assembler(self.catalog, self.archive, self.versions, self.clock)
-        for number, (key, (parts, source)) in enumerate(sorted(batch.days.items(), key=lambda item: item[0])):
-            self.progress("making products", number, len(batch.days))
-            changed, unchanged = assembler.make(key, parts, source)
-            batch.report.unchanged += unchanged
-            batch.report.products += map(_product_document, changed)
-        self.progress("making products", len(batch.days), len(batch.days))
+    def _make_products(self, workforce: Workforce, batch: _Batch) -> None:
+        def tasks() -> Iterator[DayTask]:
+            for key, (parts, source) in sorted(batch.days.items(), key=lambda item: item[0]):
+                yield plan_day(self.catalog, key, parts, source)
+
+        self.progress("making products", 0, len(batch.days))
+        for number, made in enumerate(workforce.make(tasks())):
+            commit(self.catalog, self.archive, made)
+            batch.report.unchanged += made.unchanged
+            batch.report.products += map(_product_document, made.changed)
+            self.progress("making products", number + 1, len(batch.days))
+
+    def _make_requests(self, batch: _Batch) -> None:
+        """Bring the records of data requests up to date with the new files."""
+        keys = {key for f in batch.waiting.values() for key in f.requests}
+        times = [t for f in batch.waiting.values() if f.packets for t in (f.start, f.end) if t is not None]
+        if not keys and not times:
+            return
+        self.progress("assembling requests", 0, 1)
+        keeper = RequestKeeper(self.catalog, self.archive, self.versions, self.clock)
+        changed, _ = keeper.make(keys, start=min(times, default=None), end=max(times, default=None))
+        batch.report.requests += map(_request_document, changed)
+        self.progress("assembling requests", 1, 1)
+
+
+def _request_document(request: ScienceRequest) -> dict[str, Any]:
+    return {
+        "type": "request",
+        "request": request.id,
+        "product": request.type,
+        "n_packets": request.n_packets,
+        "n_missing": request.n_missing,
+        "complete": request.complete,
+        "why": request.why,
+    }
 
 
 def _product_document(product: Product) -> dict[str, Any]:
@@ -197,11 +255,9 @@ def _describe(result: FileResult, raw_file: RawFile, status: str) -> None:
     result.origin = raw_file.origin
     result.packets = dict(raw_file.packets)
     result.structures = dict(raw_file.structures)
-    result.undecoded = dict(raw_file.report.get("undecoded", {}))
     result.findings = [
         f"{remark['count']} x {reason}, first at byte {remark['first_offsets'][0]}"
         for reason, remark in raw_file.report.get("remarks", {}).items()
-        if reason != _EXPECTED
     ] + [
         f"{left['packets']} x packet gives no data: {reason}, first at byte {left['first_offsets_bytes'][0]}"
         for reason, left in raw_file.report.get("left_out", {}).items()

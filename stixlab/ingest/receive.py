@@ -2,77 +2,118 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stixlab.archive import Archive
 from stixlab.datasets.registry import BUILDERS
 from stixlab.datasets.report import BuildReport
 from stixlab.errors import FormatError
 from stixlab.idb import Versions
-from stixlab.model import RawFile
-from stixlab.telemetry.decode import Columns, decode
+from stixlab.model import RawFile, Telecommand
+from stixlab.telemetry.decode import Columns, decode_all
+from stixlab.telemetry.duplicates import mark_duplicates
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.report import DecodeReport
-from stixlab.telemetry.sources import Kind, read_packets, recognise
-from stixlab.timing import ClockTable, to_datetime
-from stixlab.vocabulary import FLIGHT, SIMULATED
+from stixlab.telemetry.requests import request_keys
+from stixlab.telemetry.sources import Kind, iter_packets, recognise
+from stixlab.telemetry.telecommands import read_telecommands
+from stixlab.timing import ClockTable, to_datetime, to_datetime64
+from stixlab.vocabulary import ORIGINS
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "GOOD",
     "DayKey",
     "Received",
-    "decode_structures",
-    "find_files",
+    "decode_once",
     "level1_by_day",
     "receive_fits",
     "receive_telemetry",
 ]
 
-_UNFINISHED = (".part", ".tmp", ".filepart")
-
 DayKey = tuple[str, str, str]
 """Product type, origin, UTC day (``YYYY-MM-DD``)."""
+GOOD = (Status.OK, Status.TRAILING)
+"""Packets that give data: all their fields are there."""
+_CHUNK_BYTES = 1 << 25
 
 
 @dataclass
 class Received:
-    """A stored file, and the datasets that it alone gives, by product type, origin and day."""
+    """A stored file, and what it touches."""
 
     raw_file: RawFile
     days: dict[DayKey, list[xr.Dataset]] = field(default_factory=dict)
+    """Product type, origin and day, with the datasets that the file alone gives of it (none: to be made from what
+    is stored)."""
+    commands: list[Telecommand] = field(default_factory=list)
+    """Telecommands that it reports."""
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files named, and files below folders named; hidden and unfinished ones within folders are left out.
+@dataclass
+class _Taken:
+    """What the packets of a file led to, piece by piece."""
 
-    Raises
-    ------
-    FormatError
-        If a path does not exist.
-    """
-    for path in paths:
-        if path.is_dir():
-            for each in sorted(path.rglob("*")):
-                hidden = any(part.startswith(".") for part in each.relative_to(path).parts)
-                if each.is_file() and not hidden and not each.name.endswith(_UNFINISHED):
-                    yield each
-        else:
-            yield path
+    days: dict[DayKey, list[xr.Dataset]] = field(default_factory=dict)
+    requests: set[str] = field(default_factory=set)
+    left_out: BuildReport = field(default_factory=BuildReport)
+    times: list[NDArray[np.datetime64]] = field(default_factory=list)
+    n_blocks: int = 0
+    origins: set[int] = field(default_factory=set)
+
+    def take(self, block: PacketBlock, versions: Versions, clock: ClockTable) -> PacketBlock:
+        """Look at some packets; they come back with their final statuses."""
+        decoded, block = decode_once(block, versions)
+        days = level1_by_day(decoded, clock, versions, self.left_out)
+        for ds in (d for parts in days.values() for d in parts):
+            bounds = ds["time_bounds"].to_numpy()
+            self.times.append(np.array([bounds.min(), bounds.max()]))
+        good = block.synchronised & (np.isin(block.status, GOOD) | (block.status == Status.UNDECODED))
+        if good.any():
+            utc = clock.to_utc(block.scet_coarse[good], block.scet_fine[good])
+            self.times.append(np.array([utc.min(), utc.max()]))
+        self.n_blocks += 1
+        # what was made of one of several pieces is not kept in memory: it is made anew from what is stored
+        self.days = days if self.n_blocks == 1 else {key: [] for key in {*self.days, *days}}
+        self.requests |= request_keys(block, versions)
+        self.origins |= set(np.unique(block.origin).tolist())
+        return block
+
+    @property
+    def coverage(self) -> tuple[datetime | None, datetime | None]:
+        """Earliest and latest time of packet headers and data; none if no packet is synchronised."""
+        if not self.times:
+            return None, None
+        return to_datetime(min(t.min() for t in self.times)), to_datetime(max(t.max() for t in self.times))
 
 
 def receive_telemetry(
-    content: bytes, path: Path, *, archive: Archive, versions: Versions, clock: ClockTable
+    source: bytes | Path,
+    name: str,
+    sha256: str,
+    *,
+    archive: Archive,
+    versions: Versions,
+    clock: ClockTable,
 ) -> Received:
     """Store a telemetry file and its packets; nothing is stored of a file that is no telemetry.
+
+    Parameters
+    ----------
+    source
+        Its content, or for what is too large for memory, a file that holds it.
+    name, sha256
+        Name under which it arrived, hash of its content.
+    archive, versions, clock
 
     Raises
     ------
@@ -81,33 +122,38 @@ def receive_telemetry(
     ArchiveError
         If it cannot be stored.
     """
-    kind = recognise(content, path.name)
-    block, report = read_packets(content, path.name, versions)
-    block, decoded = _decode_all(block, report, versions)
-    left_out = BuildReport()
-    days = level1_by_day(decoded, clock, versions, left_out)
-    sha256, _ = archive.store_raw(content)
-    archive.store_block(sha256, block)
-    start, end = _coverage(block, clock, days)
+    report = DecodeReport(name=name)
+    taken = _Taken()
+    with archive.write_packets(sha256, versions) as writer:
+        for block in iter_packets(source, name, versions, report, chunk_bytes=_CHUNK_BYTES):
+            writer.append(taken.take(block, versions, clock))
+        commands: list[Telecommand] = []
+        if report.kind == Kind.EDDS_TC:
+            report = DecodeReport(name=name, kind=report.kind)
+            commands = list(read_telecommands(source, name, report))
+            taken.times += [np.array([to_datetime64(c.time)]) for c in commands if c.time is not None]
+        if isinstance(source, bytes):
+            archive.store_raw(source)
+    packets = archive.open_packets(sha256)
+    if len(packets):
+        report.count_packets(packets.block)
+    start, end = taken.coverage
     raw_file = RawFile(
         sha256=sha256,
-        names=(path.name,),
-        kind=str(kind),
-        size_bytes=len(content),
-        origin=SIMULATED if len(block) and bool(block.simulated.all()) else FLIGHT,
+        names=(name,),
+        kind=report.kind,
+        size_bytes=report.size_bytes,
+        origin=ORIGINS[max(taken.origins, default=0)] if len(taken.origins) < 2 else ORIGINS[0],
         received=datetime.now(UTC).replace(microsecond=0),
         packets=dict(report.packets),
         structures=dict(report.structures),
-        days=tuple(sorted(map("/".join, days))),
+        days=tuple(sorted(map("/".join, taken.days))),
+        requests=tuple(sorted(taken.requests)),
         start=start,
         end=end,
-        report={
-            **report.as_document(),
-            "undecoded": _undecoded(block),
-            "left_out": left_out.as_document(),
-        },
+        report={**report.as_document(), "left_out": taken.left_out.as_document()},
     )
-    return Received(raw_file, days)
+    return Received(raw_file, taken.days, commands)
 
 
 def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTable) -> Received:
@@ -149,7 +195,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
 
 
 def level1_by_day(
-    decoded: Mapping[tuple[int, int, int], Columns],
+    decoded: Mapping[int, Columns],
     clock: ClockTable,
     versions: Versions,
     left_out: BuildReport,
@@ -162,75 +208,35 @@ def level1_by_day(
     from stixlab.products.level1 import make_level1, split_days
 
     days: dict[DayKey, list[xr.Dataset]] = {}
-    for structure, columns in decoded.items():
+    for columns in decoded.values():
+        structure = _structure(columns)
+        if structure not in BUILDERS:
+            continue
         product = BUILDERS[structure].product
-        simulated = columns.block.simulated
-        for origin, chosen in ((FLIGHT, ~simulated), (SIMULATED, simulated)):
-            if not chosen.any():
-                continue
+        origins = columns.block.origin
+        for index in np.unique(origins).tolist():
+            chosen = origins == index
             part = columns if chosen.all() else columns.select(chosen)
-            for ds in make_level1(part, clock, versions, origin=origin, report=left_out):
+            for ds in make_level1(part, clock, versions, origin=ORIGINS[index], report=left_out):
                 for day, piece in split_days(ds):
-                    days.setdefault((product, origin, str(day)), []).append(piece)
+                    days.setdefault((product, ORIGINS[index], str(day)), []).append(piece)
     return days
 
 
-def decode_structures(
-    block: PacketBlock, versions: Versions, structures: Iterable[tuple[int, int, int]]
-) -> dict[tuple[int, int, int], Columns]:
-    """Decoded columns of some structures; packets that are not ok are left out."""
-    decoded = {}
-    for service, subtype, ssid in structures:
-        chosen = (
-            (block.service == service)
-            & (block.subtype == subtype)
-            & (block.ssid == ssid)
-            & (block.status == Status.OK)
-        )
-        if chosen.any():
-            part = block.select(chosen)
-            decoded[service, subtype, ssid] = decode(part, int(part.spid[0]), versions)[0]
-    return decoded
+def _structure(columns: Columns) -> tuple[int, int, int] | None:
+    """Service, subservice and structure of decoded packets; None if there are none."""
+    block = columns.block
+    return (int(block.service[0]), int(block.subtype[0]), int(block.ssid[0])) if len(columns) else None
 
 
-def _decode_all(
-    block: PacketBlock, report: DecodeReport, versions: Versions
-) -> tuple[PacketBlock, dict[tuple[int, int, int], Columns]]:
-    """Decode every structure that has a builder; what the decoder found wrong goes into block and report."""
-    decoded = {}
-    status = block.status.copy()
-    for structure in BUILDERS:
-        service, subtype, ssid = structure
-        index = np.flatnonzero(
-            (block.service == service)
-            & (block.subtype == subtype)
-            & (block.ssid == ssid)
-            & (block.status == Status.OK)
-        )
-        if index.size:
-            part = block.select(index)
-            decoded[structure], found = decode(part, int(part.spid[0]), versions)
-            status[index] = found
-    block = block.with_status(status)
-    report.count_packets(block)
-    return block, decoded
+def decode_once(block: PacketBlock, versions: Versions) -> tuple[dict[int, Columns], PacketBlock]:
+    """Decoded columns by SPID with each packet once, and the block with its final statuses.
 
-
-def _undecoded(block: PacketBlock) -> dict[str, int]:
-    """Packets that are whole and known but have no definition yet, by structure."""
-    kept = block.select(block.status == Status.UNDECODED)
-    rows = zip(kept.service.tolist(), kept.subtype.tolist(), kept.ssid.tolist(), strict=True)
-    return {f"{a},{b}" + (f",{c}" if c >= 0 else ""): n for (a, b, c), n in sorted(Counter(rows).items())}
-
-
-def _coverage(
-    block: PacketBlock, clock: ClockTable, days: Mapping[DayKey, list[xr.Dataset]]
-) -> tuple[datetime | None, datetime | None]:
-    """Earliest and latest time of packet headers and data; none if no packet is synchronised."""
-    times = [d["time_bounds"].to_numpy() for parts in days.values() for d in parts]
-    chosen = block.synchronised & (block.status <= Status.UNDECODED)
-    if chosen.any():
-        times.append(clock.to_utc(block.scet_coarse[chosen], block.scet_fine[chosen]))
-    if not times:
-        return None, None
-    return to_datetime(min(t.min() for t in times)), to_datetime(max(t.max() for t in times))
+    Which copy of a repeated packet is good is known when all of them were decoded.
+    """
+    decoded, block = decode_all(block.as_received(), versions, keep_trailing=True)
+    marked = mark_duplicates(block)
+    if np.array_equal(marked.status, block.status):
+        return decoded, block
+    again = np.where(marked.status == Status.TRAILING, Status.OK, marked.status).astype(np.uint8)
+    return decode_all(marked.with_status(again), versions, keep_trailing=True)

@@ -24,8 +24,8 @@ class FileResult:
     """Packets by status."""
     structures: dict[str, int] = field(default_factory=dict)
     """Packets by structure, such as ``21,6,30``."""
-    undecoded: dict[str, int] = field(default_factory=dict)
-    """Packets that are kept but not decoded yet, by structure."""
+    telecommands: dict[str, int] = field(default_factory=dict)
+    """Telecommands that it reports: ``new`` and ``changed``."""
     findings: list[str] = field(default_factory=list)
     """What was wrong in the file and passed over, in words."""
     error: str = ""
@@ -42,6 +42,8 @@ class IngestReport:
     files: list[FileResult] = field(default_factory=list)
     products: list[dict[str, Any]] = field(default_factory=list)
     """Products made or changed: id, version, times."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """Data requests that are new or changed: id, packets, whether complete."""
     unchanged: int = 0
     """Products looked at that came out the same."""
     runs: list[dict[str, Any]] = field(default_factory=list)
@@ -71,9 +73,6 @@ class IngestReport:
     def as_document(self) -> dict[str, Any]:
         """Plain types, one object for the whole report."""
         by_status = Counter(f.status for f in self.files)
-        undecoded: Counter[str] = Counter()
-        for each in self.files:
-            undecoded.update(each.undecoded)
         return {
             "type": "report",
             "files": {
@@ -81,9 +80,10 @@ class IngestReport:
                 **{s: by_status.get(s, 0) for s in ("new", "repeated", "failed")},
             },
             "packets": self.packets,
-            "not_decoded_yet": dict(undecoded),
             "products": [p["product_id"] for p in self.products],
             "products_unchanged": self.unchanged,
+            "requests": self.requests,
+            "telecommands": sum(sum(f.telecommands.values()) for f in self.files),
             "runs": self.runs,
             "problems": self.problems,
             "ok": not self.failed,

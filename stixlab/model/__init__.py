@@ -1,8 +1,22 @@
-"""Records: small frozen dataclasses about files, products, flares and runs. No I/O."""
+"""Records: small frozen dataclasses about files, arrivals, products, flares and runs. No I/O."""
 
+from stixlab.model.arrival import Arrival, ArrivalStatus, arrival_id
 from stixlab.model.flare import Flare
 from stixlab.model.product import Product
 from stixlab.model.raw_file import RawFile
+from stixlab.model.request import ScienceRequest
 from stixlab.model.run import Run, RunStatus
+from stixlab.model.telecommand import Telecommand
 
-__all__ = ["Flare", "Product", "RawFile", "Run", "RunStatus"]
+__all__ = [
+    "Arrival",
+    "ArrivalStatus",
+    "Flare",
+    "Product",
+    "RawFile",
+    "Run",
+    "RunStatus",
+    "ScienceRequest",
+    "Telecommand",
+    "arrival_id",
+]

@@ -34,6 +34,8 @@ class RawFile:
     """Packets by structure, such as ``21,6,30``."""
     days: tuple[str, ...] = ()
     """What it has data of: ``TYPE/ORIGIN/YYYY-MM-DD`` for each product type, origin and UTC day, sorted."""
+    requests: tuple[str, ...] = ()
+    """Data requests it has packets of: ``ORIGIN/SSID/REQUEST/TCSEQUENCE``, sorted."""
     processed: bool = False
     """Whether every product it contributes to has been made since it arrived."""
     report: dict[str, Any] = field(default_factory=dict)

@@ -20,8 +20,7 @@ from stixlab.analysis.lightcurves import (
     to_light_curve,
 )
 from stixlab.model.flare import Flare
-from stixlab.plots.style import BAND_COLOURS, FLARE_COLOUR, INK, SIMULATED_LABEL, band_labels, is_simulated
-from stixlab.vocabulary import SIMULATED
+from stixlab.plots.style import BAND_COLOURS, FLARE_COLOUR, INK, band_labels, origin_banner, origin_title
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure  # noqa: N812
@@ -120,8 +119,8 @@ def light_curve_figure(
 
     curve = to_light_curve(ds)
     traces = _traces(curve, band_labels(ds), max_points)
-    simulated = is_simulated(ds) or any(f.origin == SIMULATED for f in flares)
-    figure = _empty_figure(height, simulated=simulated)
+    banner = origin_banner([str(ds.attrs.get("origin")), *(f.origin for f in flares)])
+    figure = _empty_figure(height, banner)
     _shade_attenuator(figure, curve)
     _mark_spans(figure, flares)
     for n, trace in reversed(list(enumerate(traces))):
@@ -153,7 +152,7 @@ def light_curve_figure(
             )
         )
     _mark_peaks(figure, flares)
-    _finish(figure, traces, reduced=len(curve) > max_points, n_bins=len(curve), simulated=simulated)
+    _finish(figure, traces, reduced=len(curve) > max_points, n_bins=len(curve), banner=banner)
     return figure
 
 
@@ -173,7 +172,7 @@ def _moment(time: datetime) -> float:
     return aware.timestamp() * 1e3
 
 
-def _empty_figure(height: int, *, simulated: bool) -> Figure:
+def _empty_figure(height: int, banner: str) -> Figure:
     from bokeh.models import Label, Title
     from bokeh.plotting import figure as make_figure
 
@@ -190,14 +189,14 @@ def _empty_figure(height: int, *, simulated: bool) -> Figure:
         outline_line_color=None,
         name="lightcurve",
     )
-    if simulated:
-        figure.title = Title(text=f"{SIMULATED_LABEL}: not measured by the instrument", text_color="#B42318")
+    if banner:
+        figure.title = Title(text=origin_title(banner), text_color="#B42318")
         watermark = Label(
             x=24,
             y=height * 0.36,
             x_units="screen",
             y_units="screen",
-            text=SIMULATED_LABEL,
+            text=banner,
             text_color="#B42318",
             text_alpha=0.22,
             text_font_size="44px",
@@ -309,9 +308,7 @@ def _mark_peaks(figure: Figure, flares: Sequence[Flare]) -> None:
     )
 
 
-def _finish(
-    figure: Figure, traces: Sequence[BandTrace], *, reduced: bool, n_bins: int, simulated: bool
-) -> None:
+def _finish(figure: Figure, traces: Sequence[BandTrace], *, reduced: bool, n_bins: int, banner: str) -> None:
     """Axes, legend and notes."""
     from bokeh.models import DatetimeTickFormatter, Title, WheelZoomTool
 
@@ -363,8 +360,8 @@ def _finish(
     notes = ["Click a band in the legend to fade it."]
     if reduced:
         notes.insert(0, f"{n_bins:,} bins: each band shows the smallest and the largest of every stretch.")
-    if simulated:
-        notes.insert(0, f"{SIMULATED_LABEL}.")
+    if banner:
+        notes.insert(0, f"{banner}.")
     note = Title(text=" ".join(notes), text_font_size="11px", text_font_style="normal", text_color="#616E7C")
     figure.add_layout(note, "below")
 

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from stixlab.analysis.lightcurves import attenuator_spans, to_light_curve
 from stixlab.model.flare import Flare
 from stixlab.plots.lightcurve import band_traces
-from stixlab.plots.style import FLARE_COLOUR, INK, SIMULATED_LABEL, is_simulated
-from stixlab.vocabulary import SIMULATED
+from stixlab.plots.style import FLARE_COLOUR, INK, origin_banner, origin_title
 
 __all__ = ["StillFigure", "draw_light_curve", "plot_flares"]
 
@@ -70,7 +69,7 @@ def draw_light_curve(ds: xr.Dataset, flares: Sequence[Flare] = ()) -> StillFigur
         )
     axes.set(yscale="log", ylabel="counts in 4 s", xlabel="UTC at the spacecraft")
     axes.legend(ncols=7, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, handlelength=1.2)
-    _finish(figure, axes, simulated=is_simulated(ds))
+    _finish(figure, axes, banner=origin_banner([str(ds.attrs.get("origin"))]))
     return figure
 
 
@@ -114,7 +113,7 @@ def plot_flares(flares: QTable) -> StillFigure:
     axes.set(
         ylabel="4\N{EN DASH}10 keV counts in 4 s over background", xlabel="UTC of the peak, at the spacecraft"
     )
-    _finish(figure, axes, simulated=bool(len(flares)) and SIMULATED in set(flares["origin"]))
+    _finish(figure, axes, banner=origin_banner(map(str, flares["origin"]) if len(flares) else ()))
     return figure
 
 
@@ -127,15 +126,13 @@ def _axes(size: tuple[float, float]) -> tuple[StillFigure, Any]:
     return figure, axes
 
 
-def _finish(figure: StillFigure, axes: Any, *, simulated: bool) -> None:
+def _finish(figure: StillFigure, axes: Any, *, banner: str) -> None:
     if axes.has_data():
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    if simulated:
-        figure.suptitle(
-            f"{SIMULATED_LABEL}: not measured by the instrument", color="#B42318", fontsize=11, ha="center"
-        )
+    if banner:
+        figure.suptitle(origin_title(banner), color="#B42318", fontsize=11, ha="center")
 
 
 def _naive(time: Any) -> np.datetime64:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from stixlab.errors import SchemaError
-from stixlab.vocabulary import SIMULATED
+from stixlab.vocabulary import FLIGHT, ORIGIN_LABELS, SIMULATED
 
-__all__ = ["BAND_COLOURS", "FLARE_COLOUR", "INK", "SIMULATED_LABEL", "band_labels", "is_simulated"]
+__all__ = ["BAND_COLOURS", "FLARE_COLOUR", "INK", "band_labels", "origin_banner", "origin_title"]
 
 BAND_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A6D00")
 """One for each energy band, from low to high; told apart with any colour vision (Okabe and Ito 2008; the last darkened)."""
 FLARE_COLOUR = "#F0B429"
 INK = "#1F2933"
-SIMULATED_LABEL = "SIMULATED DATA"
 
 
 def band_labels(ds: xr.Dataset) -> list[str]:
@@ -32,6 +33,15 @@ def band_labels(ds: xr.Dataset) -> list[str]:
     return [f"{low:g}\N{EN DASH}{high:g} keV" for low, high in bounds]
 
 
-def is_simulated(ds: xr.Dataset) -> bool:
-    """Whether a dataset says that it was simulated."""
-    return bool(ds.attrs.get("origin") == SIMULATED)
+def origin_banner(origins: Iterable[str]) -> str:
+    """What a figure of data of these origins says in capitals; empty if all was measured."""
+    others = [origin for origin in origins if origin != FLIGHT and origin in ORIGIN_LABELS]
+    if not others:
+        return ""
+    return f"{ORIGIN_LABELS[SIMULATED if SIMULATED in others else others[0]].upper()} DATA"
+
+
+def origin_title(banner: str) -> str:
+    """The banner with what it means."""
+    what = "telemetry made from a product" if "ENCODED" in banner else "not measured by the instrument"
+    return f"{banner}: {what}"

@@ -19,7 +19,7 @@ from stixlab.products.counts import to_counts, to_triggers
 from stixlab.products.merging import content_sha256, merge, split_days, time_arrays, unique_order
 from stixlab.telemetry.decode import Columns
 from stixlab.timing.scet import ClockTable
-from stixlab.vocabulary import FLIGHT, ORIGINS, SIMULATED, DatasetSpec
+from stixlab.vocabulary import FLIGHT, ORIGINS, DatasetSpec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,11 +86,11 @@ def make_level1(
 def _check_origin(columns: Columns, origin: str) -> None:
     if origin not in ORIGINS:
         raise SchemaError(f"origin: expected one of {', '.join(ORIGINS)}; found {origin!r}")
-    marked = columns.block.simulated
-    if (marked != (origin == SIMULATED)).any():
+    other = columns.block.origin != ORIGINS.index(origin)
+    if other.any():
         raise SchemaError(
-            f"level 1: expected packets of origin {origin}; {int(marked.sum())} of {len(marked)} are marked as"
-            " simulated; make the datasets of flight and simulation apart"
+            f"level 1: expected packets of origin {origin}; {int(other.sum())} of {len(other)} are marked as of"
+            " another; make the datasets of each origin apart"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BACKGROUND", "Observation", "observe"]
+__all__ = ["BACKGROUND", "Expectation", "Observation", "count", "expect", "observe"]
 
 BACKGROUND = np.array([271.0, 41.0, 67.0, 799.0, 450.0])
 """(energy,) quiet counts in 4 s of the five bands: typical medians of the mission."""
@@ -34,16 +34,29 @@ class Observation:
     """(time,), 0: attenuator out, 1: in."""
 
 
-def observe(
-    time: NDArray[np.datetime64], light: NDArray[np.float64], rng: np.random.Generator
-) -> Observation:
-    """Counts of the five bands.
+@dataclass(frozen=True)
+class Expectation:
+    """What is counted on average in the bins of 4 s."""
+
+    quiet: NDArray[np.float64]
+    """(time, energy), counts in 4 s of the background."""
+    flare: NDArray[np.float64]
+    """(time, energy), counts in 4 s of the flares, behind the attenuator where it is in."""
+    rate_control_state: NDArray[np.uint8]
+    """(time,), 0: attenuator out, 1: in."""
+
+    def select(self, chosen: slice) -> Expectation:
+        """Some of the bins."""
+        return Expectation(self.quiet[chosen], self.flare[chosen], self.rate_control_state[chosen])
+
+
+def expect(time: NDArray[np.datetime64], light: NDArray[np.float64]) -> Expectation:
+    """Mean counts of the five bands.
 
     Parameters
     ----------
     time : (time,), UTC
     light : (time, energy), expected counts of the flares in 4 s, attenuator out
-    rng
     """
     state = _rate_control(light[:, 0])
     passed = np.where(state[:, None] > 0, light * TRANSMISSION, light)
@@ -51,8 +64,28 @@ def observe(
         time.astype("datetime64[ns]").astype(np.int64) % round(_RIPPLE_S * 1e9) * (2e-9 * np.pi / _RIPPLE_S)
     )
     quiet = BACKGROUND * (1.0 + _RIPPLE * np.sin(phase))[:, None]
-    triggers = _QUIET_TRIGGERS + _TRIGGERS_PER_COUNT * passed.sum(axis=1)
-    return Observation(rng.poisson(quiet + passed), rng.poisson(triggers), state)
+    return Expectation(quiet, passed, state)
+
+
+def observe(
+    time: NDArray[np.datetime64], light: NDArray[np.float64], rng: np.random.Generator
+) -> Observation:
+    """Counts of the five bands: `expect` and `count` in one."""
+    return count(expect(time, light), rng)
+
+
+def count(expected: Expectation, rng: np.random.Generator) -> Observation:
+    """Counts of the five bands and triggers, with the noise of counting.
+
+    Parameters
+    ----------
+    expected
+    rng
+    """
+    triggers = _QUIET_TRIGGERS + _TRIGGERS_PER_COUNT * expected.flare.sum(axis=1)
+    return Observation(
+        rng.poisson(expected.quiet + expected.flare), rng.poisson(triggers), expected.rate_control_state
+    )
 
 
 def _rate_control(light: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -16,9 +16,13 @@ from stixlab.timing.scet import ClockTable
 __all__ = [
     "BINS_PER_PACKET",
     "BIN_S",
+    "ENERGY_EDGES",
     "MAXI_S",
     "MINI_OFFSET_S",
     "MINI_S",
+    "QUICKLOOK_DETECTORS",
+    "SCHEME",
+    "SEND_S",
     "housekeeping_packets",
     "light_curve_packets",
 ]
@@ -29,12 +33,12 @@ BINS_PER_PACKET = 580
 """As many as the instrument puts into a packet: 2320 s."""
 SCHEME = (0, 5, 3)
 """Compression of counts and triggers in quicklook light curves."""
-_DETECTORS = 0xFFFFFCFF
+QUICKLOOK_DETECTORS = 0xFFFFFCFF
 """All but the background monitor and the coarse locator."""
 _PIXELS = 0xFFF
-_ENERGY_EDGES = 0x10821082
+ENERGY_EDGES = 0x10821082
 """Science channel edges of 4, 10, 15, 25, 50 and 84 keV, bit by bit."""
-_SEND_S = 0.26
+SEND_S = 0.26
 """From the end of the last bin to the time in the packet's header."""
 _COUNTS = 16_384
 MAXI_S, MINI_S, MINI_OFFSET_S = 64, 512, 32
@@ -63,17 +67,17 @@ def light_curve_packets(
     by_packet = [codes[a : a + m].T.ravel() for a, m in zip(firsts, sizes, strict=True)]
     n_bands = seen.counts.shape[1]
     begin = coarse + firsts * BIN_S
-    send = (coarse + (firsts + sizes) * BIN_S) * 65_536 + fine + round(_SEND_S * 65_536)
+    send = (coarse + (firsts + sizes) * BIN_S) * 65_536 + fine + round(SEND_S * 65_536)
     columns = {
         "NIX00445": begin,
         "NIX00446": np.full(len(firsts), fine),
         "NIX00405": BIN_S * 10 - 1,
-        "NIX00407": _DETECTORS,
+        "NIX00407": QUICKLOOK_DETECTORS,
         "NIXG0404": _PIXELS,
         "NIXD0407": _PIXELS,
         **dict(zip(("NIXD0101", "NIXD0102", "NIXD0103"), SCHEME, strict=True)),
         **dict(zip(("NIXD0104", "NIXD0105", "NIXD0106"), SCHEME, strict=True)),
-        "NIX00266": _ENERGY_EDGES,
+        "NIX00266": ENERGY_EDGES,
         "NIX00270": n_bands,
         "NIX00271": np.repeat(sizes, n_bands),
         "NIX00272": np.concatenate(by_packet),

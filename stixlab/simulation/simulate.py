@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import ParameterError
 from stixlab.files import write_bytes
 from stixlab.idb import Versions, load_versions
-from stixlab.simulation.housekeeping import MAXI_SPID, MINI_SPID
-from stixlab.simulation.instrument import BACKGROUND, IN_ABOVE, Observation, observe
-from stixlab.simulation.packets import (
-    BIN_S,
-    BINS_PER_PACKET,
-    MAXI_S,
-    MINI_OFFSET_S,
-    MINI_S,
-    housekeeping_packets,
-    light_curve_packets,
-)
+from stixlab.simulation.calibration import SUBSPECTRA, CalibrationRun
+from stixlab.simulation.days import DEFAULT_WHAT, WHAT, Day, Instrument
+from stixlab.simulation.instrument import BACKGROUND, IN_ABOVE
+from stixlab.simulation.packets import BIN_S
+from stixlab.simulation.planning import REQUEST_KINDS, Made, flare_location
 from stixlab.simulation.sun import SolarFlare, band_counts, draw_flares, flare_light, make_flare
+from stixlab.simulation.truth import Truth, TruthCalibration, TruthFlare, TruthRequest
 from stixlab.telemetry.encode import write_binary, write_edds_xml
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.timing import to_datetime64
 from stixlab.timing.intervals import as_text
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 
-__all__ = ["KINDS", "Truth", "TruthFlare", "demonstration", "simulate"]
+__all__ = ["DEFAULT_REQUESTS", "KINDS", "WHAT", "Truth", "TruthFlare", "demonstration", "simulate"]
 
 KINDS = ("xml", "bin")
+DEFAULT_REQUESTS = ("pixel-data", "spectrogram")
+"""What is asked for of each larger flare."""
 _CLEAR = np.timedelta64(900, "s")
 """No flare is drawn nearer to the limits of the range: its background would not be seen."""
 _DAY = np.timedelta64(1, "D")
@@ -45,44 +38,6 @@ Progress = Callable[[str, int, int], None]
 """Called with what is done, the days done and the days there are."""
 FlareLike = SolarFlare | tuple[Any, float]
 """A flare, or the UTC of its peak and its size in 4-10 keV counts per 4 s over the background."""
-
-
-@dataclass(frozen=True)
-class TruthFlare:
-    """What is true about one flare."""
-
-    peak: str
-    """UTC at the spacecraft, maximum in 4-10 keV."""
-    size: float
-    """4-10 keV counts in 4 s at the maximum over the background, attenuator out."""
-    significance: float
-    """`size` in standard deviations of the background's counts in 4 s."""
-    counts_by_band: tuple[float, ...]
-    """Largest expected counts in 4 s of each band over the background, attenuator out."""
-    signal_counts: float
-    """Expected 4-10 keV counts of the whole flare over the background, attenuator out."""
-    rise_s: float
-    decay_s: float
-    attenuator: bool
-    """Whether the attenuator was in at the maximum."""
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What was simulated, and where it was written."""
-
-    start: str
-    end: str
-    seed: int
-    background: tuple[float, ...]
-    """Expected quiet counts in 4 s of each band."""
-    flares: tuple[TruthFlare, ...]
-    n_packets: int
-    files: tuple[Path, ...]
-
-    def as_document(self) -> dict[str, Any]:
-        """Plain types; files by name."""
-        return asdict(self) | {"origin": "simulated", "files": [p.name for p in self.files]}
 
 
 def simulate(
@@ -93,12 +48,15 @@ def simulate(
     seed: int = 0,
     flares: Sequence[FlareLike] | None = None,
     kinds: Sequence[str] = KINDS,
+    what: Sequence[str] = DEFAULT_WHAT,
+    requests: Sequence[str] = DEFAULT_REQUESTS,
+    asked_above: float = 5000.0,
     truth: Path | None = None,
     versions: Versions | None = None,
     clock: ClockTable | None = None,
     progress: Progress | None = None,
 ) -> Truth:
-    """Telemetry files of light curves and housekeeping for a range of time, one set a day.
+    """Telemetry files for a range of time, one set a day.
 
     Parameters
     ----------
@@ -111,7 +69,15 @@ def simulate(
     flares
         None: drawn at random, those of a day from the seed and the day alone.
     kinds
-        ``xml`` (EDDS) and ``bin``; with both, light curves go to the first and housekeeping to the second.
+        ``xml`` (EDDS) and ``bin``; with both, housekeeping goes to the second and all else to the first.
+    what
+        Of `WHAT`: ``quicklook`` (all types), ``housekeeping``, ``calibration`` (one run a day), ``science`` (data asked
+        for of larger flares), and ``lightcurve`` where the other quicklook types are not wanted. Light curves and
+        housekeeping are the same whatever else is made; but the packets of an APID are counted together.
+    requests
+        Of `stixlab.simulation.planning.REQUEST_KINDS`: made of each larger flare.
+    asked_above
+        Size of a flare from which data are asked for.
     truth
         File for the truth as JSON; none: not written.
     versions, clock
@@ -127,33 +93,49 @@ def simulate(
     Raises
     ------
     ParameterError
-        If the range, a kind or a flare makes no sense.
+        If the range, a kind, what is asked for or a flare makes no sense.
     """
     first, last = _range(start, end)
-    _check_kinds(kinds)
+    _check_names("kinds", kinds, KINDS)
+    _check_names("what", what, WHAT)
+    _check_names("requests", requests, REQUEST_KINDS, at_least=0)
     if seed < 0:
         raise ParameterError(f"seed: expected 0 or more; found {seed}")
     versions = load_versions() if versions is None else versions
     clock = load_clock() if clock is None else clock
     sun = _draw(first, last, seed) if flares is None else [_flare(f) for f in flares]
-    maker = _Maker(first, last, sun, seed, versions, clock)
-    if not maker.n_bins:
+    run = Instrument(
+        first, last, sun, seed, versions, clock, what, requests if "science" in what else (), asked_above
+    )
+    if not run.n_bins:
         raise ParameterError(f"end: expected at least {BIN_S} s after the start; found {as_text(last)}")
     out.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
+    asked: list[TruthRequest] = []
+    calibrated: list[TruthCalibration] = []
     n_packets = 0
-    days = maker.days()
+    days = run.days()
     for number, (n_bins_before, n_bins) in enumerate(days):
-        blocks = maker.make(n_bins_before, n_bins)
-        day = maker.bin_start(np.array([n_bins_before]))[0]
+        made = run.make(n_bins_before, n_bins)
+        day = run.bin_start(np.array([n_bins_before]))[0]
         stem = f"SIMULATED_solo_PktTmRaw_{np.datetime_as_string(day, 's').replace('-', '').replace(':', '')}_seed{seed}"
-        files += _write(blocks, out / stem, kinds, clock)
-        n_packets += sum(len(b) for b in blocks)
+        files += _write(made, out / stem, kinds, clock)
+        n_packets += len(made.telemetry) + len(made.reports)
+        asked += [_asked(flare, m, clock) for flare, m in made.requests]
+        calibrated += [_calibrated(c, n, clock) for c, n in made.calibrations]
         if progress is not None:
             progress("simulating", number + 1, len(days))
     inside = tuple(_truth(f) for f in sun if first <= f.peak < last)
     done = Truth(
-        as_text(first), as_text(last), seed, tuple(BACKGROUND.tolist()), inside, n_packets, tuple(files)
+        as_text(first),
+        as_text(last),
+        seed,
+        tuple(BACKGROUND.tolist()),
+        inside,
+        n_packets,
+        tuple(files),
+        tuple(asked),
+        tuple(calibrated),
     )
     if truth is not None:
         write_bytes(truth, json.dumps(done.as_document(), indent=1).encode())
@@ -177,70 +159,6 @@ def demonstration(day: Any, *, out: Path, kinds: Sequence[str] = KINDS, **others
     return simulate(start, start + _DAY, out=out, kinds=kinds, flares=flares, **others)
 
 
-@dataclass(frozen=True)
-class _Maker:
-    """One unbroken run of the instrument; bins count from the start of the range."""
-
-    start: np.datetime64
-    end: np.datetime64
-    flares: Sequence[SolarFlare]
-    seed: int
-    versions: Versions
-    clock: ClockTable
-
-    @property
-    def n_bins(self) -> int:
-        """Whole bins within the range."""
-        return int((self.end - self.start) / np.timedelta64(BIN_S, "s"))
-
-    @cached_property
-    def origin(self) -> tuple[int, int]:
-        """On-board time of the start of the first bin: the first tick that is not before the range."""
-        coarse, fine = self.clock.to_scet(np.array([self.start]))
-        ticks = int(coarse[0]) * FINE_PER_SECOND + int(fine[0])
-        while self.clock.to_utc(*divmod(ticks, FINE_PER_SECOND)) < self.start:
-            ticks += 1
-        return divmod(ticks, FINE_PER_SECOND)
-
-    def bin_start(self, index: NDArray[np.int64]) -> NDArray[np.datetime64]:
-        """UTC of the start of bins."""
-        coarse, fine = self.origin
-        return self.clock.to_utc(coarse + index * BIN_S, np.full(len(index), fine))
-
-    def days(self) -> list[tuple[int, int]]:
-        """First bin and number of bins of each file: the packets that begin on one UTC day."""
-        firsts = np.arange(0, self.n_bins, BINS_PER_PACKET)
-        day = self.bin_start(firsts).astype("datetime64[D]")
-        cuts = [0, *(np.flatnonzero(day[1:] != day[:-1]) + 1).tolist()]
-        limits = [*firsts[cuts].tolist(), self.n_bins]
-        return [(a, b - a) for a, b in pairwise(limits)]
-
-    def make(self, n_before: int, n_bins: int) -> tuple[PacketBlock, PacketBlock]:
-        """Light-curve and housekeeping packets of a file."""
-        origin, fine = self.origin
-        coarse = origin + n_before * BIN_S
-        rng = np.random.default_rng([self.seed, coarse])
-        seen = self.observation(n_before, n_bins, rng)
-        quicklook = light_curve_packets(
-            seen, coarse, fine, coarse // (BINS_PER_PACKET * BIN_S), self.versions
-        )
-        parts = []
-        for spid, step, offset in ((MAXI_SPID, MAXI_S, 0), (MINI_SPID, MINI_S, MINI_OFFSET_S)):
-            scet = np.arange(-(-coarse // step) * step + offset, coarse + n_bins * BIN_S, step)
-            inside = seen.rate_control_state[np.minimum((scet - coarse) // BIN_S, n_bins - 1)] > 0
-            parts.append(
-                housekeeping_packets(spid, scet, inside, versions=self.versions, clock=self.clock, rng=rng)
-            )
-        reports = PacketBlock.concatenate(parts)
-        order = np.argsort(reports.scet_coarse, kind="stable")
-        return quicklook, reports.select(order)
-
-    def observation(self, n_before: int, n_bins: int, rng: np.random.Generator) -> Observation:
-        """What is counted in some bins."""
-        time = self.bin_start(n_before + np.arange(n_bins)) + np.timedelta64(BIN_S * 500, "ms")
-        return observe(time, flare_light(time, self.flares), rng)
-
-
 def _range(start: Any, end: Any) -> tuple[np.datetime64, np.datetime64]:
     first = to_datetime64(start)
     last = (
@@ -251,10 +169,10 @@ def _range(start: Any, end: Any) -> tuple[np.datetime64, np.datetime64]:
     return first, last
 
 
-def _check_kinds(kinds: Sequence[str]) -> None:
-    if not kinds or len(set(kinds)) < len(kinds) or set(kinds) - set(KINDS):
+def _check_names(name: str, given: Sequence[str], known: Iterable[str], *, at_least: int = 1) -> None:
+    if len(given) < at_least or len(set(given)) < len(given) or set(given) - set(known):
         raise ParameterError(
-            f"kinds: expected one or both of {', '.join(KINDS)}; found {', '.join(kinds) or 'none'}"
+            f"{name}: expected some of {', '.join(known)}, each once; found {', '.join(given) or 'none'}"
         )
 
 
@@ -277,15 +195,16 @@ def _draw(start: np.datetime64, end: np.datetime64, seed: int) -> list[SolarFlar
     return [f for f in flares if start + _CLEAR <= f.peak < end - _CLEAR]
 
 
-def _write(
-    blocks: tuple[PacketBlock, PacketBlock], stem: Path, kinds: Sequence[str], clock: ClockTable
-) -> list[Path]:
-    """Files of a day: light curves in the first kind, housekeeping in the last."""
+def _write(day: Day, stem: Path, kinds: Sequence[str], clock: ClockTable) -> list[Path]:
+    """Files of a day: housekeeping in the last kind, all else in the first."""
+    blocks = [day.telemetry, day.reports]
     if len(kinds) == 1:
-        block = PacketBlock.concatenate(list(blocks))
-        blocks = (block.select(np.argsort(block.scet_coarse, kind="stable")),) * 2
+        block = PacketBlock.concatenate(blocks)
+        blocks = [block.select(np.argsort(block.scet_coarse, kind="stable"))]
     written = []
-    for kind, block in zip(kinds, blocks, strict=False):
+    for kind, block in zip(kinds, blocks, strict=True):
+        if not len(block):
+            continue
         path = stem.with_name(f"{stem.name}.{kind}")
         if kind == "xml":
             write_edds_xml(block, path, clock.to_utc(block.scet_coarse, block.scet_fine))
@@ -293,6 +212,38 @@ def _write(
             write_binary(block, path)
         written.append(path)
     return written
+
+
+def _utc(scet: float, clock: ClockTable) -> str:
+    return str(np.datetime_as_string(clock.to_utc(0, round(scet * FINE_PER_SECOND)), "ms"))
+
+
+def _asked(flare: SolarFlare, made: Made, clock: ClockTable) -> TruthRequest:
+    return TruthRequest(
+        kind=made.kind,
+        ssid=made.ssid,
+        request_id=made.request_id,
+        tc_sequence=made.tc_sequence,
+        flare_peak=str(np.datetime_as_string(flare.peak, "ms")),
+        start=_utc(made.start_scet, clock),
+        end=_utc(made.end_scet, clock),
+        n_bins=made.n_bins,
+        n_packets=len(made.packets),
+        n_bytes=int(made.packets.lengths.sum()),
+        total_counts=made.total_counts,
+        counts_by_channel=made.counts_by_channel,
+    )
+
+
+def _calibrated(run: CalibrationRun, n_packets: int, clock: ClockTable) -> TruthCalibration:
+    return TruthCalibration(
+        start=_utc(run.start_s, clock),
+        duration_s=run.duration_s,
+        n_packets=n_packets,
+        total_counts=sum(int(run.part(i).sum()) for i in range(len(SUBSPECTRA))),
+        mean_gain=float(run.gain.mean()),
+        mean_offset=float(run.offset.mean()),
+    )
 
 
 def _truth(flare: SolarFlare) -> TruthFlare:
@@ -307,4 +258,5 @@ def _truth(flare: SolarFlare) -> TruthFlare:
         rise_s=float(flare.rise_s),
         decay_s=float(flare.decay_s),
         attenuator=flare.size > IN_ABOVE,
+        location_arcmin=flare_location(flare),
     )

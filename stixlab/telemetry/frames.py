@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.errors import FormatError
+from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
 
-__all__ = ["SIMULATED_DESTINATION", "PacketBlock", "Status"]
+__all__ = ["REENCODED_DESTINATION", "SIMULATED_DESTINATION", "PacketBlock", "Status"]
 
 SIMULATED_DESTINATION = 0x5A
 """Destination byte (byte 9) of packets that the simulator made; real packets have 0, 110 or 120."""
+REENCODED_DESTINATION = 0x5B
+"""Destination byte of packets that were made from the counts of a product."""
+
+
+_LENGTH_BYTE = 4
+"""Of a packet, at which its length less 7 stands."""
 
 
 class Status(IntEnum):
@@ -108,6 +112,14 @@ class PacketBlock:
         return np.diff(self.offsets)
 
     @property
+    def origin(self) -> NDArray[np.uint8]:
+        """(n,) index into `stixlab.vocabulary.ORIGINS`, by the destination byte."""
+        codes = np.full(256, ORIGINS.index(FLIGHT), dtype=np.uint8)
+        codes[SIMULATED_DESTINATION] = ORIGINS.index(SIMULATED)
+        codes[REENCODED_DESTINATION] = ORIGINS.index(REENCODED)
+        return codes[self.destination]
+
+    @property
     def simulated(self) -> NDArray[np.bool_]:
         """(n,) whether the simulator made the packet."""
         return np.equal(self.destination, SIMULATED_DESTINATION)
@@ -119,6 +131,19 @@ class PacketBlock:
     def with_status(self, status: NDArray[np.uint8]) -> PacketBlock:
         """The same packets with another verdict."""
         return replace(self, status=status)
+
+    def as_received(self) -> PacketBlock:
+        """The same packets, those marked as repeated with the status that each has alone."""
+        repeated = np.isin(self.status, (Status.DUPLICATE, Status.CONFLICT))
+        if not repeated.any():
+            return self
+        first = self.offsets[:-1]
+        whole = self.lengths >= _LENGTH_BYTE + 2
+        at = np.where(whole, first + _LENGTH_BYTE, 0)
+        announced = (self.data[at].astype(np.int64) << 8 | self.data[at + 1]) + 7
+        alone = np.where(self.spid < 0, Status.UNKNOWN, Status.OK)
+        alone = np.where(whole & (announced == self.lengths), alone, Status.TRUNCATED)
+        return self.with_status(np.where(repeated, alone, self.status).astype(np.uint8))
 
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.integer] | slice) -> PacketBlock:
         """Some of the packets, in the order asked for.
@@ -132,11 +157,13 @@ class PacketBlock:
         starts, lengths = self.offsets[:-1][index], self.lengths[index]
         offsets = np.zeros(len(index) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        if len(index) and np.array_equal(starts - starts[0], offsets[:-1]):
-            data = self.data[starts[0] : starts[0] + offsets[-1]]
-        else:
-            pieces = [self.data[a:b] for a, b in zip(starts, starts + lengths, strict=True)]
-            data = np.concatenate(pieces) if pieces else self.data[:0]
+        # packets that stand one behind the other are taken together
+        first = np.flatnonzero(np.diff(starts - offsets[:-1], prepend=-1))
+        pieces = [
+            self.data[a : a + n]
+            for a, n in zip(starts[first], np.diff(offsets[[*first, len(index)]]), strict=True)
+        ]
+        data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else self.data[:0]
         columns = {
             f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in {"data", "offsets"}
         }
@@ -162,30 +189,3 @@ class PacketBlock:
         """No packets."""
         columns = {name: np.zeros(int(name == "offsets"), dtype=dtype) for name, dtype in _DTYPES.items()}
         return cls(**columns)
-
-    def save(self, path: Path) -> None:
-        """Write everything to one file (npz): the same bytes for the same packets.
-
-        Whether it is whole is up to the caller: give a temporary name and rename it.
-        """
-        arrays = {n: np.ascontiguousarray(getattr(self, n), dtype=t) for n, t in _DTYPES.items()}
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> PacketBlock:
-        """Packets that `save` wrote.
-
-        Raises
-        ------
-        FormatError
-            If the file is something else or ends early.
-        """
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-                return cls(**{name: found[name] for name in _DTYPES})
-        except (ValueError, KeyError, BadZipFile, EOFError) as error:
-            raise FormatError(
-                f"packet block {path}: expected columns {', '.join(_DTYPES)}; {error}; write it again from the raw file",
-                path=path,
-            ) from error

@@ -1,120 +1,19 @@
-"""Packet borders in a stream of bytes, and the fields of all headers at once."""
+"""The fields of all headers at once, and which structure each packet has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stixlab.compiled import get_kernel, is_worth_compiling
 from stixlab.idb import Definitions, Versions
+from stixlab.telemetry.borders import HEADER_BYTES, LARGEST_PACKET
 from stixlab.telemetry.frames import PacketBlock, Status
 
-__all__ = ["HEADER_BYTES", "Borders", "find_packets", "looks_like_packet", "parse_headers"]
-
-HEADER_BYTES = 16
-"""Packet header (6) and data field header (10), CCSDS 133.0-B and ECSS-E-70-41A."""
-LARGEST_PACKET = 4113
-"""Bytes; what the spacecraft takes from an instrument."""
-_FIRST_BYTE = 0x0D
-_PUS_BYTE = 0x10
-_PID_NIBBLES = (0xA, 0xB, 0xD, 0xE)
-"""Low four bits of the process identifiers 90, 91, 93 and 94, in byte 1."""
-
-
-@dataclass
-class Borders:
-    """Where packets are in a piece of bytes; the three lists cover it without overlap."""
-
-    starts: list[int]
-    ends: list[int]
-    truncated: list[bool]
-    skipped: list[tuple[int, int]]
-    """Ranges (start, end) in which no packet was found."""
-
-
-def looks_like_packet(data: bytes, at: int, known: bytes | None) -> bool:
-    """Whether a telemetry header of the instrument may stand here.
-
-    Parameters
-    ----------
-    data
-    at
-        Index of the first header byte.
-    known
-        (65536,) nonzero for every ``service * 256 + subtype`` to accept; None accepts all of them.
-    """
-    return (
-        at + HEADER_BYTES <= len(data)
-        and data[at] == _FIRST_BYTE
-        and data[at + 6] == _PUS_BYTE
-        and data[at + 1] >> 4 in _PID_NIBBLES
-        and (known is None or known[data[at + 7] * 256 + data[at + 8]] != 0)
-        and HEADER_BYTES <= data[at + 4] * 256 + data[at + 5] + 7 <= LARGEST_PACKET
-    )
-
-
-def _next_packet(data: bytes, at: int, stop: int, known: bytes) -> int:
-    """Index of the next header of a known service, at or behind `at`; `stop` if none begins before that."""
-    while True:
-        at = data.find(_FIRST_BYTE, at, stop)
-        if at < 0:
-            return stop
-        if looks_like_packet(data, at, known):
-            return at
-        at += 1
-
-
-def _in_step(data: bytes, at: int, known: bytes | None) -> bool:
-    """Whether the bytes end here or another header follows."""
-    return at == len(data) or looks_like_packet(data, at, known)
-
-
-def _interruption(data: bytes, start: int, end: int, known: bytes) -> int:
-    """Index at which a packet was cut short by the next one; `end` if it was not.
-
-    A header within a packet is believed only if the packet that it announces is complete and
-    followed by another header or by the end: the same pattern may occur in science data.
-    """
-    at = start + 1
-    while (at := _next_packet(data, at, min(end, len(data)), known)) < min(end, len(data)):
-        inner_end = at + data[at + 4] * 256 + data[at + 5] + 7
-        if inner_end <= len(data) and _in_step(data, inner_end, None):
-            return at
-        at += 1
-    return min(end, len(data))
-
-
-def find_packets(data: bytes, known: bytes) -> Borders:
-    """Borders of all packets, going on behind whatever is none.
-
-    Parameters
-    ----------
-    data
-        A stream of packets, as it came.
-    known
-        (65536,) nonzero for every ``service * 256 + subtype`` that the instrument has. Behind
-        a packet an unknown service is taken as a packet too; behind garbage it is not.
-    """
-    found = Borders([], [], [], [])
-    at, size, in_sync = 0, len(data), True
-    while at < size:
-        if not looks_like_packet(data, at, None if in_sync else known):
-            start, at = at, _next_packet(data, at + 1, size, known)
-            found.skipped.append((start, at))
-            in_sync = False
-            continue
-        end = at + data[at + 4] * 256 + data[at + 5] + 7
-        whole = end <= size
-        if not whole or not _in_step(data, end, None):
-            cut = _interruption(data, at, end, known)
-            whole = whole and cut == end
-            end = cut
-        found.starts.append(at)
-        found.ends.append(end)
-        found.truncated.append(not whole)
-        at, in_sync = end, True
-    return found
+__all__ = ["HEADER_BYTES", "LARGEST_PACKET", "parse_headers", "with_eras"]
 
 
 def parse_headers(
@@ -142,44 +41,78 @@ def parse_headers(
     generation_time, reception_time : (n,), UTC
         What the control centre says; NaT where None.
     """
-    definitions = versions.latest
     if len(starts) == 0:
         return PacketBlock.empty()
-    head = data[starts[:, None] + np.arange(HEADER_BYTES)]
-    word = head.astype(np.int64)
-    first, second = word[:, 0] << 8 | word[:, 1], word[:, 2] << 8 | word[:, 3]
-    coarse = word[:, 10] << 24 | word[:, 11] << 16 | word[:, 12] << 8 | word[:, 13]
+    head = np.lib.stride_tricks.sliding_window_view(data, HEADER_BYTES)[starts]
+    words = head.view(">u2")
+    first, second = words[:, 0].astype(np.uint16), words[:, 1].astype(np.uint16)
+    coarse = words[:, 5].astype(np.uint32) << 16 | words[:, 6]
     offsets = np.zeros(len(starts) + 1, dtype=np.int64)
     np.cumsum(ends - starts, out=offsets[1:])
-    if np.array_equal(starts[1:], ends[:-1]):
-        packed = data[starts[0] : ends[-1]]
-    else:
-        packed = np.concatenate([data[a:b] for a, b in zip(starts, ends, strict=True)])
-    ssid = _discriminator_values(packed, offsets, head[:, 7], head[:, 8], definitions)
-    spid = definitions.identify_many(head[:, 7], head[:, 8], ssid)
-    known = np.array(sorted(definitions.structures), dtype=np.int32)
-    status = np.where(np.isin(spid, known), Status.OK, Status.UNDECODED)
-    status = np.where(spid < 0, Status.UNKNOWN, status)
-    return PacketBlock(
-        data=packed,
+    synchronised = (coarse >> 31) == 0
+    block = PacketBlock(
+        data=_packed(data, starts, ends),
         offsets=offsets,
         source_offset=source_offset.astype(np.int64),
-        apid=(first & 0x7FF).astype(np.uint16),
+        apid=first & np.uint16(0x7FF),
         sequence_flag=(second >> 14).astype(np.uint8),
-        sequence_count=(second & 0x3FFF).astype(np.uint16),
+        sequence_count=second & np.uint16(0x3FFF),
         service=head[:, 7].copy(),
         subtype=head[:, 8].copy(),
         destination=head[:, 9].copy(),
-        scet_coarse=(coarse & 0x7FFFFFFF).astype(np.uint32),
-        scet_fine=(word[:, 14] << 8 | word[:, 15]).astype(np.uint16),
-        synchronised=(coarse >> 31) == 0,
-        era=_eras(coarse & 0x7FFFFFFF, (coarse >> 31) == 0, versions),
+        scet_coarse=coarse & np.uint32(0x7FFFFFFF),
+        scet_fine=words[:, 7].astype(np.uint16),
+        synchronised=synchronised,
+        era=_eras(coarse & 0x7FFFFFFF, synchronised, versions),
         generation_time=_times(generation_time, len(starts)),
         reception_time=_times(reception_time, len(starts)),
-        ssid=ssid,
-        spid=spid,
-        status=np.where(truncated, Status.TRUNCATED, status).astype(np.uint8),
+        ssid=np.full(len(starts), -1, dtype=np.int32),
+        spid=np.full(len(starts), -1, dtype=np.int32),
+        status=np.where(truncated, Status.TRUNCATED, Status.UNKNOWN).astype(np.uint8),
     )
+    return _identified(block, versions)
+
+
+def with_eras(block: PacketBlock, eras: NDArray[np.uint8], versions: Versions) -> PacketBlock:
+    """The same packets, not decoded yet, in the eras given.
+
+    Parameters
+    ----------
+    block
+    eras : (n,)
+    versions
+    """
+    if np.array_equal(eras, block.era):
+        return block
+    return _identified(replace(block, era=eras.astype(np.uint8)), versions)
+
+
+def _packed(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Bytes of the packets one behind the other; no copy if they stand so already."""
+    apart = np.flatnonzero(starts[1:] != ends[:-1])
+    if not len(apart):
+        return data[starts[0] : ends[-1]]
+    firsts = starts[np.concatenate([[0], apart + 1])]
+    lasts = ends[np.concatenate([apart, [len(ends) - 1]])]
+    kernel = get_kernel(copy_ranges) if is_worth_compiling(len(firsts)) else None
+    view = np.ascontiguousarray(data)
+    if kernel is None:
+        pieces = [view.data[a:b] for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True)]
+        return np.frombuffer(b"".join(pieces), dtype=np.uint8)
+    packed = np.empty(int((lasts - firsts).sum()), dtype=np.uint8)
+    view = view.view()
+    view.flags.writeable = False  # one form of the argument, one compilation
+    kernel(view, firsts, lasts, packed)
+    return packed
+
+
+def copy_ranges(data: Any, starts: Any, ends: Any, out: Any) -> None:
+    """Copy ranges of bytes one behind the other (to be compiled)."""
+    at = 0
+    for i in range(len(starts)):
+        n = ends[i] - starts[i]
+        out[at : at + n] = data[starts[i] : ends[i]]
+        at += n
 
 
 def _times(given: NDArray[np.datetime64] | None, n: int) -> NDArray[np.datetime64]:
@@ -187,7 +120,7 @@ def _times(given: NDArray[np.datetime64] | None, n: int) -> NDArray[np.datetime6
 
 
 def _eras(
-    coarse: NDArray[np.int64], synchronised: NDArray[np.bool_], versions: Versions
+    coarse: NDArray[np.uint32], synchronised: NDArray[np.bool_], versions: Versions
 ) -> NDArray[np.uint8]:
     """Era of each packet; a clock that is not synchronised tells nothing, so its neighbours in the file do."""
     eras = versions.eras_at(coarse)
@@ -198,16 +131,32 @@ def _eras(
     return np.where(synchronised, eras, eras[known[nearest]]).astype(np.uint8)
 
 
+def _identified(block: PacketBlock, versions: Versions) -> PacketBlock:
+    """The block with discriminators, structures and statuses by the definitions of each packet's era."""
+    ssid, spid, status = block.ssid.copy(), block.spid.copy(), block.status.copy()
+    distinct = versions.distinct
+    for definitions, eras in distinct.items():
+        chosen = np.arange(len(block)) if len(distinct) == 1 else np.flatnonzero(np.isin(block.era, eras))
+        if not len(chosen):
+            continue
+        service, subtype = block.service[chosen], block.subtype[chosen]
+        value = _discriminator_values(block, chosen, definitions)
+        number = definitions.identify_many(service, subtype, value)
+        ssid[chosen], spid[chosen] = value, number
+        found = np.full(len(chosen), Status.UNDECODED, dtype=np.uint8)
+        found[np.isin(number, np.array(list(definitions.structures), dtype=np.int32))] = Status.OK
+        found[number < 0] = Status.UNKNOWN
+        status[chosen] = np.where(status[chosen] == Status.TRUNCATED, Status.TRUNCATED, found)
+    return replace(block, ssid=ssid, spid=spid, status=status)
+
+
 def _discriminator_values(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    service: NDArray[np.uint8],
-    subtype: NDArray[np.uint8],
-    definitions: Definitions,
+    block: PacketBlock, chosen: NDArray[np.int64], definitions: Definitions
 ) -> NDArray[np.int32]:
-    values = np.full(len(service), -1, dtype=np.int32)
-    kinds = service.astype(np.int64) * 256 + subtype
-    lengths = np.diff(offsets)
+    """(m,) value that tells structures of one service apart; -1 where there is none."""
+    values = np.full(len(chosen), -1, dtype=np.int32)
+    kinds = block.service[chosen].astype(np.int64) * 256 + block.subtype[chosen]
+    offsets, lengths = block.offsets[:-1][chosen], block.lengths[chosen]
     for kind in np.unique(kinds):
         place = definitions.discriminators.get((int(kind) // 256, int(kind) % 256))
         if place is None or place.offset_bytes < 0:
@@ -216,6 +165,6 @@ def _discriminator_values(
         of_kind = np.flatnonzero((kinds == kind) & (lengths >= place.offset_bytes + n_bytes))
         value = np.zeros(len(of_kind), dtype=np.int64)
         for k in range(n_bytes):
-            value = value << 8 | data[offsets[of_kind] + place.offset_bytes + k]
+            value = value << 8 | block.data[offsets[of_kind] + place.offset_bytes + k]
         values[of_kind] = value
     return values

@@ -1,33 +1,24 @@
-"""The two loops that run over packets: written in the part of Python that numba compiles.
+"""The loops that run over packets and codes: written in the part of Python that numba compiles.
 
 They take either plain Python sequences (small inputs: nothing to import, nothing to compile) or
-numpy arrays (large inputs: compiled once, kept in numba's cache). `get_kernels` chooses.
+numpy arrays (large inputs: compiled once, kept in numba's cache). `stixlab.compiled` chooses.
 All sequences are flat; nothing is allocated within.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-__all__ = ["decode_packets", "encode_packets", "get_kernel", "is_worth_compiling"]
+from stixlab.compiled import get_kernel, is_worth_compiling
 
-log = logging.getLogger(__name__)
-
-_STEPS_WORTH_COMPILING = 150_000
-"""Fields to visit above which importing numba (about 0.4 s) pays."""
-_STEPS_WORTH_COMPILED = 300
-"""The same when numba is there already and only the call has to pay."""
+__all__ = ["decode_packets", "encode_packets", "get_kernel", "is_worth_compiling", "look_up_codes"]
 
 _OK, _CORRUPT, _TRAILING = 0, 4, 5  # values of `frames.Status`; the compiler wants plain numbers
 
 
 def decode_packets(  # noqa: C901, PLR0912, PLR0915, PLR0917  (one loop: a call for each field would cost as much as its work)
-    data: Any, starts: Any, ends: Any, steps: Any, itemsizes: Any, counts: Any, status: Any, cursors: Any, out: Any,
-    stack: Any, fill: bool,  # noqa: FBT001
+    data: Any, starts: Any, ends: Any, steps: Any, plain: Any, itemsizes: Any, counts: Any, status: Any,
+    cursors: Any, out: Any, stack: Any, fill: bool,  # noqa: FBT001
 ) -> None:  # fmt: skip
     """Walk through packets of one structure; count the elements of each column, or write them.
 
@@ -37,6 +28,8 @@ def decode_packets(  # noqa: C901, PLR0912, PLR0915, PLR0917  (one loop: a call 
     starts, ends : (n,), index of the first byte of each packet and behind its last
     steps : (n_steps * 7,)
         `Program.steps`, flat.
+    plain : (n_steps,)
+        Bits of one repeat of the group of each step, where it can be read column by column; else 0.
     itemsizes : (n_columns,), bytes of an element
     counts : (n * n_columns,)
         Elements of each packet in each column; added to when counting.
@@ -107,6 +100,39 @@ def decode_packets(  # noqa: C901, PLR0912, PLR0915, PLR0917  (one loop: a call 
             elif value * steps[s + 5] > limit - pos:
                 verdict = _CORRUPT
                 break
+            elif plain[step - 1] != 0 and not (steps[s + 6] != 0 and pos & 7 == 0):
+                repeat = plain[step - 1]
+                begin = pos
+                for row in range(7 * step, 7 * (step + group), 7):
+                    width = steps[row]
+                    begin += steps[row + 1]
+                    column = steps[row + 3]
+                    if not fill:
+                        counts[p * n_columns + column] += value
+                        begin += width
+                        continue
+                    size = itemsizes[column]
+                    sign = steps[row + 4] << (width - 1)
+                    c = cursors[column]
+                    for first in range(begin, begin + value * repeat, repeat):
+                        at = first >> 3
+                        have = 8 - (first & 7)
+                        element = data[at] & (255 >> (first & 7))
+                        while have < width:
+                            at += 1
+                            element = (element << 8) | data[at]
+                            have += 8
+                        element >>= have - width
+                        element -= (element & sign) << 1
+                        out[c] = element & 255
+                        for k in range(1, size):
+                            out[c + k] = (element >> (8 * k)) & 255
+                        c += size
+                    cursors[column] = c
+                    begin += width
+                pos += value * repeat
+                furthest = max(furthest, pos)
+                step += group
             elif steps[s + 6] != 0 and pos & 7 == 0:
                 column = steps[step * 7 + 3]
                 if fill:
@@ -229,35 +255,25 @@ def encode_packets(  # noqa: C901, PLR0912, PLR0915, PLR0917  (the mirror of dec
     return -1
 
 
-class _Work:
-    """Fields visited so far without numba: a process that goes on decoding small files pays for it in the end."""
+def look_up_codes(  # noqa: PLR0917  (numba takes no names)
+    codes: Any, splits: Any, rows: Any, values: Any, variances: Any, value: Any, variance: Any
+) -> None:
+    """Value and variance of each code, from the rows of 256 entries that hold for its part.
 
-    visited = 0
-
-
-def is_worth_compiling(n_steps: int) -> bool:
-    """Whether so many fields are visited that the compiled loop is quicker, its import included."""
-    if "numba" in sys.modules:
-        return n_steps > _STEPS_WORTH_COMPILED
-    _Work.visited += n_steps
-    return _Work.visited > _STEPS_WORTH_COMPILING
-
-
-@lru_cache(maxsize=4)
-def get_kernel(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The loop, compiled; None if that cannot be done here.
-
-    The compiled form is kept beside this file, or in the cache folder of the user where the
-    package cannot be written to, or for this process only.
+    Parameters
+    ----------
+    codes : (n_codes,)
+    splits : (n + 1,), part of `codes` that belongs to each row
+    rows : (n,), row of the tables for each part
+    values, variances : (n_rows * 256,)
+    value, variance : (n_codes,)
+        Written.
     """
-    try:
-        from numba import njit
-    except ImportError as error:
-        log.warning("numba cannot be imported, decoding is slow", extra={"reason": str(error)})
-        return None
-    try:
-        compiled: Callable[..., Any] = njit(cache=True, nogil=True)(function)
-    except (RuntimeError, OSError) as error:
-        log.info("no place for compiled kernels, compiling for this process", extra={"reason": str(error)})
-        compiled = njit(nogil=True)(function)
-    return compiled
+    for p in range(len(rows)):
+        base = rows[p] * 256
+        row_values = values[base : base + 256]
+        row_variances = variances[base : base + 256]
+        for i in range(splits[p], splits[p + 1]):
+            code = codes[i]
+            value[i] = row_values[code]
+            variance[i] = row_variances[code]

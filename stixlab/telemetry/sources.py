@@ -1,35 +1,36 @@
-"""Telemetry files of every kind, recognised by their content, read into packets."""
+"""Telemetry files of every kind, recognised by their content, read into packets without holding the whole file."""
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
 from stixlab.idb import Versions, load_versions
+from stixlab.telemetry.borders import HEADER_BYTES, looks_like_packet
 from stixlab.telemetry.duplicates import mark_duplicates
-from stixlab.telemetry.frames import PacketBlock
-from stixlab.telemetry.headers import find_packets, looks_like_packet, parse_headers
+from stixlab.telemetry.edds import EDDS_HEADER_BYTES
+from stixlab.telemetry.frames import PacketBlock, Status
+from stixlab.telemetry.headers import with_eras
+from stixlab.telemetry.pieces import Batch, digits_of, read_binary
 from stixlab.telemetry.report import DecodeReport
+from stixlab.telemetry.scanner import iter_blocks
+from stixlab.telemetry.streams import Source, Stream, open_stream
+from stixlab.telemetry.texts import MOC_LINE, read_hex, read_lb_fits, read_moc_ascii, read_xml
 
-__all__ = ["EDDS_HEADER_BYTES", "Kind", "read_packets", "recognise"]
+__all__ = ["EDDS_HEADER_BYTES", "Kind", "Source", "iter_packets", "read_packets", "recognise"]
 
-EDDS_HEADER_BYTES = 76
-"""Header that the control system puts before each packet of its files."""
 _LOOKED_AT = 1 << 16
 """Bytes at the start of a file by which text is told from binary."""
+_HELD_BACK = 64 << 20
+"""Bytes of packets that wait for the first one that tells their era, or that the file is telemetry at all."""
+_SMALLEST_CHUNK = 1 << 16
+_SEARCHED = 16 << 20
 _HEX_LINES = re.compile(rb"(?:^[0-9A-Fa-fxX \t\r\f]++(?:\n\s*+|\Z))++", re.MULTILINE)
-_LB_ROW = re.compile(rb"0[dD][0-9A-Fa-f]{30,}+")
-_PACKET_ELEMENT = re.compile(rb"<(?:\w+:)?Packet>([^<]*)")
-_TC_ELEMENT = re.compile(rb"<(?:\w+:)?PktTcReportListElement[\s>]")
-_NOT_HEX = re.compile(rb"[^0-9A-Fa-f]")
-_BLANK = re.compile(rb"\s+")
+_TC_ELEMENT = re.compile(rb"<(?:\w{1,32}:)?PktTcReportListElement[\s>]")
 
 
 class Kind(StrEnum):
@@ -39,6 +40,8 @@ class Kind(StrEnum):
     """XML of the control system with raw telemetry packets."""
     EDDS_TC = "edds-tc"
     """XML of the control system that reports telecommands."""
+    MOC_ASCII = "moc-ascii"
+    """Lines of text: time of reception, and packets in hexadecimal digits."""
     HEX = "hex"
     """Text of hexadecimal digits."""
     BINARY = "binary"
@@ -49,70 +52,63 @@ class Kind(StrEnum):
     """Any other FITS: a product, to be imported."""
 
 
-@dataclass
-class _Piece:
-    """Bytes to be searched for packets, and where they come from."""
-
-    data: bytes
-    offset: int
-    """Place of the first byte in the file."""
-    stride: int
-    """Bytes of the file for each byte here: 1, or 2 in hexadecimal text."""
-    places: NDArray[np.int64] | None = None
-    """Place of each byte in the file, where blanks make it irregular."""
-    element: bool = False
-    """A frame of its own, which may begin with the header of the control system."""
-
-    def place(self, index: int) -> int:
-        """Place in the file of a byte of the piece."""
-        return self.offset + index * self.stride if self.places is None else int(self.places[index])
-
-
 def recognise(content: bytes | memoryview, name: str = "") -> Kind:
-    """Kind of a file by what is in it; its name is only for the message.
+    """Kind of a file by what is in it, unpacked if it is compressed; its name is only for the message.
 
     Raises
     ------
     FormatError
         If it is none of the known kinds; says what was looked for.
     """
-    start = bytes(content[:_LOOKED_AT])
+    with open_stream(bytes(content), DecodeReport(name=name)) as stream:
+        known = load_versions().known_services.tobytes()
+        kind = _recognise_start(stream.peek(_LOOKED_AT), name, known)
+        rest = b""
+        while kind is None and (piece := stream.read(_SEARCHED)):
+            kind = Kind.BINARY if _holds_packet(rest + piece, known) else None
+            rest = piece[1 - HEADER_BYTES :]
+    if kind is None:
+        raise _unrecognised(name, bytes(content[:_LOOKED_AT]), len(content))
+    return kind
+
+
+def _recognise_start(start: bytes, name: str, known: bytes) -> Kind | None:
+    """Kind by the first bytes; None if a packet may still come."""
     if start.startswith(b"SIMPLE  ="):
         level = re.search(rb"LEVEL   = 'LB *'", start[: 10 * 2880])
         return Kind.LB_FITS if level else Kind.FITS
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
-        if re.search(rb"<(?:\w+:)?PktTcReport", start):
+        if re.search(rb"<(?:\w{1,32}:)?PktTcReport", start):
             return Kind.EDDS_TC
-        if re.search(rb"<(?:\w+:)?(?:PktRawResponse|PktTmRaw|Packet)", start):
+        if re.search(rb"<(?:\w{1,32}:)?(?:PktRawResponse|PktTmRaw|Packet)", start):
             return Kind.EDDS_TM
-        raise _unrecognised(name, "XML without PktRawResponse, Packet or PktTcReport in its first 64 kB")
-    if b"\0" not in start and any(_holds_packet(_digits(run[0])[0]) for run in _HEX_LINES.finditer(start)):
-        return Kind.HEX
-    if _holds_packet(bytes(content)):
-        return Kind.BINARY
-    raise _unrecognised(
-        name, f"{len(content)} bytes that begin with {start[:16]!r}" if start else "an empty file"
-    )
+        found = "XML without PktRawResponse, Packet or PktTcReport in its first 64 kB"
+        raise _error(name, found)
+    if b"\0" not in start:
+        if any(_holds_packet(digits_of(line[2]), known) for line in MOC_LINE.finditer(start)):
+            return Kind.MOC_ASCII
+        if any(_holds_packet(digits_of(run[0]), known) for run in _HEX_LINES.finditer(start)):
+            return Kind.HEX
+    return Kind.BINARY if _holds_packet(start, known) else None
 
 
-def _unrecognised(name: str, found: str) -> FormatError:
+def _unrecognised(name: str, start: bytes, size: int) -> FormatError:
+    return _error(name, f"{size} bytes that begin with {start[:16]!r}" if size else "an empty file")
+
+
+def _error(name: str, found: str) -> FormatError:
     return FormatError(
-        f"file {name or 'without name'}: expected telemetry (EDDS XML, text of hexadecimal digits, or binary with "
-        f"at least one packet header: 0x0D .. 0x10 and a known service) or a FITS product; found {found}; "
-        "check that this is the file you meant",
+        f"file {name or 'without name'}: expected telemetry (EDDS XML, text of hexadecimal digits with or without "
+        f"times, or binary with at least one packet header: 0x0D .. 0x10 and a known service; gzip of any of them) or "
+        f"a FITS product; found {found}; check that this is the file you meant",
         name=name,
         found=found,
     )
 
 
-def _known_services(versions: Versions) -> bytes:
-    return versions.known_services.tobytes()
-
-
-def _holds_packet(data: bytes) -> bool:
-    """Whether a header of a known service stands at the start, behind an EDDS header, or anywhere."""
-    known = _known_services(load_versions())
+def _holds_packet(data: bytes, known: bytes) -> bool:
+    """Whether a header of a known service stands anywhere."""
     at = -1
     while (at := data.find(0x0D, at + 1)) >= 0:
         if looks_like_packet(data, at, known):
@@ -120,101 +116,73 @@ def _holds_packet(data: bytes) -> bool:
     return False
 
 
-def _digits(text: bytes) -> tuple[bytes, NDArray[np.int64]]:
-    """Bytes that hexadecimal text stands for, and the place of each in the text.
-
-    What is no digit is left out, and so is ``0x``; a digit without its second is left out at the end.
-    """
-    codes = np.frombuffer(text, dtype=np.uint8)
-    lower = codes | 0x20
-    is_digit = ((codes >= 48) & (codes <= 57)) | ((lower >= 97) & (lower <= 102))
-    prefix = np.flatnonzero((codes[:-1] == 48) & (lower[1:] == 120))
-    is_digit[prefix] = False
-    places = np.flatnonzero(is_digit)
-    places = places[: len(places) // 2 * 2]
-    return binascii.unhexlify(codes[places].tobytes()), places[::2]
-
-
-def _edds_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
-    """One piece for each Packet element; what is around the digits is markup."""
-    markup = len(content)
-    for element in _PACKET_ELEMENT.finditer(content):
-        text, offset = element.group(1), element.start(1)
-        try:
-            data, places = binascii.unhexlify(text), None
-        except binascii.Error:
-            compact = _BLANK.sub(b"", text)
-            bad = _NOT_HEX.search(compact)
-            if bad is None and len(compact) % 2 == 0:
-                data, places = _digits(text)
-            else:
-                # digits behind one that is wrong cannot be trusted: half a byte may be lost
-                data, places = _digits(text[: _first_wrong(text)])
-                rest = len(text) - 2 * len(data)
-                report.remark("element that is not hexadecimal", offset, rest)
-        markup -= 2 * len(data)
-        yield _Piece(data, offset, 2, places, element=True)
-    report.use("markup", markup)
-
-
-def _first_wrong(text: bytes) -> int:
-    """Index of the first byte that is neither a digit nor blank."""
-    wrong = re.search(rb"[^0-9A-Fa-f\s]", text)
-    return wrong.start() if wrong else len(text)
-
-
-def _hex_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
-    """One piece for each run of lines of digits; other lines are skipped."""
-    last = 0
-    for run in _HEX_LINES.finditer(content):
-        _skip_lines(content, last, run.start(), report)
-        last = run.end()
-        data, places = _digits(run[0])
-        report.use("markup", len(run[0]) - 2 * len(data))
-        yield _Piece(data, 0, 2, places + run.start())
-    _skip_lines(content, last, len(content), report)
-
-
-def _skip_lines(content: bytes, start: int, end: int, report: DecodeReport) -> None:
-    blank = not content[start:end].strip()
-    report.use("markup" if blank else "skipped", end - start)
-    if not blank:
-        report.remark("text that is not hexadecimal", start, end - start)
-
-
-def _lb_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:
-    """One piece for each row of the table: its digits are found as such.
-
-    The binary columns between them begin with zero bytes; no FITS library is needed, and a
-    damaged header loses nothing.
-    """
-    markup = len(content)
-    for row in _LB_ROW.finditer(content):
-        data, _ = _digits(row[0])
-        markup -= 2 * len(data)
-        yield _Piece(data, row.start(), 2, element=True)
-    report.use("markup", markup)
-
-
-def _binary_pieces(content: bytes, report: DecodeReport) -> Iterator[_Piece]:  # noqa: ARG001  (same call as the others)
-    yield _Piece(content, 0, 1)
-
-
-_PIECES = {
-    Kind.EDDS_TM: _edds_pieces,
-    Kind.HEX: _hex_pieces,
-    Kind.LB_FITS: _lb_pieces,
-    Kind.BINARY: _binary_pieces,
+_READERS: dict[Kind, Callable[[Stream, DecodeReport, int], Iterator[Batch]]] = {
+    Kind.EDDS_TM: read_xml,
+    Kind.MOC_ASCII: read_moc_ascii,
+    Kind.HEX: read_hex,
+    Kind.LB_FITS: read_lb_fits,
+    Kind.BINARY: read_binary,
 }
 
 
-def _has_edds_header(data: bytes) -> bool:
-    """Whether a packet stands behind 76 bytes and none at the start (then the header is left out)."""
-    return not looks_like_packet(data, 0, None) and looks_like_packet(data, EDDS_HEADER_BYTES, None)
+def iter_packets(
+    source: Source, name: str, versions: Versions, report: DecodeReport, *, chunk_bytes: int = 32 << 20
+) -> Iterator[PacketBlock]:
+    """Packets of a file of any kind and size, block by block.
+
+    Whatever the size of the chunks, the blocks hold the same packets with the same columns. Repeated packets
+    are marked within each block only (`mark_duplicates` of all of them marks the others).
+
+    Parameters
+    ----------
+    source
+        Path, content, or a file open for reading at its start; gzip is unpacked.
+    name
+        For messages.
+    versions
+    report
+        Gets the kind and size of the file and an account of every byte; complete when the last block was given.
+    chunk_bytes
+        Bytes of the file read in one go. Memory in use is a small multiple of it.
+
+    Yields
+    ------
+    PacketBlock
+        Packets in the order of the file, each with its status; none is dropped. An empty block does not come.
+
+    Raises
+    ------
+    FormatError
+        If the file is no telemetry at all. Dirty telemetry is never an error.
+    OSError
+        If it cannot be read.
+    """
+    with open_stream(source, report) as stream:
+        start = stream.peek(_LOOKED_AT)
+        kind = _recognise_start(start, name, versions.known_services.tobytes())
+        report.kind = str(kind or Kind.BINARY)
+        if kind is Kind.FITS:
+            raise FormatError(
+                f"file {name}: expected telemetry; found a FITS product; import it instead (stixlab import)",
+                name=name,
+            )
+        if kind is Kind.EDDS_TC:
+            _count_telecommands(stream, report, chunk_bytes)
+        else:
+            batches = _READERS[kind or Kind.BINARY](stream, report, chunk_bytes)
+            blocks = iter_blocks(batches, versions, report, block_bytes=chunk_bytes)
+            if kind is None:
+                blocks = _proven(blocks, versions, lambda: _unrecognised(name, start, stream.n_read))
+            for block in _in_eras(blocks, versions):
+                marked = mark_duplicates(block)
+                report.add_packets(marked)
+                yield marked
+        report.size_bytes = stream.n_read
+        report.compressed_bytes = stream.n_packed
 
 
 def read_packets(content: bytes, name: str, versions: Versions) -> tuple[PacketBlock, DecodeReport]:
-    """All packets of a file, and an account of all its bytes.
+    """All packets of a file at once, and an account of all its bytes.
 
     Parameters
     ----------
@@ -236,57 +204,83 @@ def read_packets(content: bytes, name: str, versions: Versions) -> tuple[PacketB
     FormatError
         If the file is no telemetry at all. Dirty telemetry is never an error.
     """
-    kind = recognise(content, name)
-    report = DecodeReport(name=name, kind=str(kind), size_bytes=len(content))
-    if kind is Kind.EDDS_TC:
-        for element in _TC_ELEMENT.finditer(content):
-            report.remark("telecommand report kept, not decoded yet", element.start())
-        report.use("markup", len(content))
-        return PacketBlock.empty(), report
-    if kind is Kind.FITS:
-        raise FormatError(
-            f"file {name}: expected telemetry; found a FITS product; import it instead (stixlab import)",
-            name=name,
-        )
-    block = _collect(_PIECES[kind](content, report), report, versions)
-    block = mark_duplicates(block)
+    report = DecodeReport(name=name)
+    chunk_bytes = max(len(content) + 1, _SMALLEST_CHUNK)
+    blocks = list(iter_packets(content, name, versions, report, chunk_bytes=chunk_bytes))
+    if len(blocks) == 1:
+        return blocks[0], report
+    block = mark_duplicates(PacketBlock.concatenate(blocks))
     report.count_packets(block)
     return block, report
 
 
-def _collect(pieces: Iterator[_Piece], report: DecodeReport, versions: Versions) -> PacketBlock:
-    known = _known_services(versions)
-    chunks: list[bytes] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    truncated: list[bool] = []
-    sources: list[int] = []
-    base = 0
-    for piece in pieces:
-        data, skip = piece.data, 0
-        if piece.element and _has_edds_header(data):
-            skip = EDDS_HEADER_BYTES
-            report.use("frame headers", skip * piece.stride)
-            data = data[skip:]
-        found = find_packets(data, known)
-        starts += [base + s for s in found.starts]
-        ends += [base + e for e in found.ends]
-        truncated += found.truncated
-        sources += [piece.place(skip + s) for s in found.starts]
-        report.use(
-            "packets", piece.stride * sum(e - s for s, e in zip(found.starts, found.ends, strict=True))
-        )
-        for first, last in found.skipped:
-            report.remark("bytes between packets", piece.place(skip + first), last - first)
-            report.use("skipped", piece.stride * (last - first))
-        chunks.append(data)
-        base += len(data)
-    stream = np.frombuffer(chunks[0] if len(chunks) == 1 else b"".join(chunks), dtype=np.uint8)
-    return parse_headers(
-        stream,
-        np.array(starts, dtype=np.int64),
-        np.array(ends, dtype=np.int64),
-        truncated=np.array(truncated, dtype=bool),
-        source_offset=np.array(sources, dtype=np.int64),
-        versions=versions,
-    )
+def _count_telecommands(stream: Stream, report: DecodeReport, chunk_bytes: int) -> None:
+    """Telecommand reports hold no packets; `stixlab.telemetry.telecommands` reads them."""
+    rest, base = b"", 0
+    while piece := stream.read(chunk_bytes):
+        text = rest + piece
+        end = 0
+        for element in _TC_ELEMENT.finditer(text):
+            report.remark("telecommand report kept, not decoded yet", base + element.start())
+            end = element.end()
+        keep = max(end, len(text) - 64)
+        rest, base = text[keep:], base + keep
+    report.use("markup", stream.n_read)
+
+
+def _proven(
+    blocks: Iterator[PacketBlock], versions: Versions, error: Callable[[], FormatError]
+) -> Iterator[PacketBlock]:
+    """The blocks, once one of them has a packet of a known service; otherwise the file is no telemetry."""
+    held: list[PacketBlock] = []
+    proven = False
+    for block in blocks:
+        if not proven:
+            held.append(block)
+            kinds = block.service.astype(np.int64) * 256 + block.subtype
+            proven = bool(versions.known_services[kinds].any())
+            if proven:
+                yield from held
+                held = []
+            elif sum(int(b.offsets[-1]) for b in held) > _HELD_BACK:
+                break
+        else:
+            yield block
+    if not proven:
+        raise error()
+
+
+def _in_eras(blocks: Iterator[PacketBlock], versions: Versions) -> Iterator[PacketBlock]:
+    """The blocks with the era of unsynchronised packets taken from synchronised ones before them in the file.
+
+    Those at the start of a file take it from the first one that comes, if it comes within 64 MB;
+    otherwise their own time has to do.
+    """
+    era: int | None = None
+    held: list[PacketBlock] = []
+    n_held = 0
+    for block in blocks:
+        telling = np.flatnonzero(block.synchronised & (block.status != Status.UNKNOWN))
+        if era is None:
+            first = int(telling[0]) if len(telling) else len(block)
+            n_held += int(block.offsets[first] - block.offsets[0])
+            if n_held > _HELD_BACK:
+                yield from held
+                held = []
+                era = -1
+            elif not len(telling):
+                held.append(block)
+                continue
+            else:
+                era = int(versions.eras_at(block.scet_coarse[first]))
+                for early in held:
+                    yield with_eras(early, np.full(len(early), era, dtype=np.uint8), versions)
+                held = []
+        own = versions.eras_at(block.scet_coarse)
+        before = np.searchsorted(telling, np.arange(len(block)), side="right") - 1
+        start = own if era < 0 else np.full(len(block), era, dtype=np.uint8)
+        inherited = np.where(before < 0, start, own[telling][before] if len(telling) else start)
+        yield with_eras(block, np.where(block.synchronised, own, inherited).astype(np.uint8), versions)
+        if len(telling):
+            era = int(own[telling[-1]])
+    yield from held

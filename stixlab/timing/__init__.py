@@ -1,6 +1,6 @@
 """Times: on-board clock, UTC, and their texts. Kernels are read in `stixlab.ephemeris`."""
 
-from stixlab.timing.scet import FINE_PER_SECOND, ClockTable, normalise_scet
+from stixlab.timing.scet import FINE_PER_SECOND, ClockTable, bin_ticks, normalise_scet
 from stixlab.timing.texts import (
     format_scet,
     format_utc,
@@ -14,6 +14,7 @@ from stixlab.timing.texts import (
 __all__ = [
     "FINE_PER_SECOND",
     "ClockTable",
+    "bin_ticks",
     "format_scet",
     "format_utc",
     "normalise_scet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TT_MINUS_TAI_NS", "tt_from_utc", "utc_from_tt"]
+__all__ = ["TT_MINUS_TAI_NS", "leap_steps", "tt_from_utc", "utc_from_tt"]
 
 TT_MINUS_TAI_NS = 32_184_000_000
 """Terrestrial time minus atomic time, nanoseconds (IAU 1991)."""
@@ -32,6 +32,11 @@ def tt_from_utc(utc_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 def utc_from_tt(tt_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """UTC of terrestrial time, nanoseconds; a leap second repeats the second before it."""
     return tt_ns - _offsets(_STARTS + _OFFSETS, tt_ns)
+
+
+def leap_steps() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Terrestrial time (ns since 1970) from which each difference TT - UTC (ns) holds."""
+    return _STARTS + _OFFSETS, _OFFSETS
 
 
 def _offsets(starts: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64] | np.int64:

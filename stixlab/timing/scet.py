@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stixlab.compiled import get_kernel, is_worth_calling
 from stixlab.errors import TimeError
-from stixlab.timing.leap_seconds import tt_from_utc, utc_from_tt
+from stixlab.timing.kernels import fill_bin_ticks, fill_utc
+from stixlab.timing.leap_seconds import leap_steps, tt_from_utc, utc_from_tt
 
-__all__ = ["FINE_PER_SECOND", "ClockTable", "normalise_scet"]
+__all__ = ["FINE_PER_SECOND", "ClockTable", "bin_ticks", "normalise_scet"]
 
 FINE_PER_SECOND = 65536
 """Units of the fine part in one on-board second."""
@@ -35,6 +39,36 @@ def normalise_scet(coarse: ArrayLike, fine: ArrayLike) -> tuple[NDArray[np.uint3
             f"{int(ticks.max()) / FINE_PER_SECOND} s"
         )
     return (ticks >> 16).astype(np.uint32), (ticks & 0xFFFF).astype(np.uint16)
+
+
+def bin_ticks(
+    start: NDArray[np.int64], n_bins: NDArray[np.int64], tenths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """On-board time of the middle of bins that follow each other without a gap, as the quicklook packets have them.
+
+    Parameters
+    ----------
+    start : (n,), 1/65536 s
+        Start of the first bin of each packet.
+    n_bins : (n,)
+        Bins of each packet.
+    tenths : (n,), 0.1 s
+        Length of the bins of each packet.
+
+    Returns
+    -------
+    (n_bins.sum(),), 1/65536 s
+        The part of a unit is cut off.
+    """
+    start, n_bins, tenths = (np.ascontiguousarray(a, dtype=np.int64) for a in (start, n_bins, tenths))
+    total = int(n_bins.sum())
+    kernel = get_kernel(fill_bin_ticks) if is_worth_calling(total) else None
+    if kernel is not None:
+        ticks = np.empty(total, dtype=np.int64)
+        kernel(start, n_bins, tenths, ticks)
+        return ticks
+    number = np.arange(total) - np.repeat(np.cumsum(n_bins) - n_bins, n_bins)
+    return np.repeat(start, n_bins) + ((2 * number + 1) * np.repeat(tenths, n_bins) * FINE_PER_SECOND) // 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +117,21 @@ class ClockTable:
         """UTC of on-board times in units of 1/65536 s."""
         flat = np.asarray(ticks, dtype=np.int64).ravel()
         utc = np.empty(flat.shape, dtype=np.int64)
+        kernel = get_kernel(fill_utc) if is_worth_calling(flat.size) else None
+        if kernel is not None:
+            kernel(flat, *self._kernel_tables, utc)
+            return utc.view("datetime64[ns]").reshape(np.shape(ticks))
         for start in range(0, len(flat), _PIECE):
             part = slice(start, start + _PIECE)
             utc[part] = self._utc_ns(flat[part])
         return utc.view("datetime64[ns]").reshape(np.shape(ticks))
+
+    @cached_property
+    def _kernel_tables(self) -> tuple[NDArray[Any], ...]:
+        """Pieces of the clock and of the leap seconds as the compiled loop takes them."""
+        drift = (self.rate - 1.0) * (_NS / FINE_PER_SECOND)
+        columns = (self.ticks, self.tt_ns + _J2000_NS, drift, *leap_steps())
+        return tuple(np.ascontiguousarray(column).copy() for column in columns)
 
     def _utc_ns(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         piece = self._piece(self.ticks, ticks)

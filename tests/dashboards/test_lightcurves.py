@@ -41,7 +41,7 @@ def test_a_link_is_read_and_written_the_same():
         ("start=2021-01-01&end=2021-12-31", TimeError, "at most 31 days"),
         ("begin=2021-06-06", ParameterError, "found begin"),
         ("start=2021-06-06&start=2021-06-07", ParameterError, "twice"),
-        ("origin=moon", ParameterError, "flight or simulated; found 'moon'"),
+        ("origin=moon", ParameterError, "flight or simulated or reencoded; found 'moon'"),
     ],
 )
 def test_a_wrong_link_is_refused_with_what_was_expected(query, problem, told):

@@ -33,7 +33,14 @@ def server():
 
 def test_in_a_notebook_there_is_no_query(monkeypatch):
     monkeypatch.delenv(REQUEST_VARIABLE, raising=False)
+    monkeypatch.delenv("QUERY_STRING", raising=False)
     assert (query_string(), is_public_app()) == ("", False)
+
+
+def test_voila_in_the_server_of_a_member_brings_the_query_along(monkeypatch):
+    monkeypatch.delenv(REQUEST_VARIABLE, raising=False)
+    monkeypatch.setenv("QUERY_STRING", "ssid=30")
+    assert (query_string(), is_public_app()) == ("ssid=30", False)
 
 
 def test_a_kernel_asks_the_server_of_the_apps(monkeypatch, server):

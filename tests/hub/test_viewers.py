@@ -9,6 +9,7 @@ import pytest
 from stixlab.errors import ConflictError, NotInCatalogError, ServiceError
 from stixlab.hub.app_pages import canonical
 from stixlab.hub.kernels import Kernels
+from stixlab.hub.public_apps import public_notebooks
 from stixlab.hub.viewers import Viewers
 
 
@@ -46,7 +47,7 @@ class Manager:
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "demo.ipynb").write_text("{}")
+    (tmp_path / "demo.ipynb").write_text('{"metadata": {"audience": "public"}}')
     return tmp_path
 
 
@@ -169,6 +170,35 @@ def test_what_is_no_app_is_refused(folder, name):
             await viewers.page(name, "")
 
     run(scenario, folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"metadata": {"audience": "team"}}',
+        '{"metadata": {}}',
+        "{}",
+        "[]",
+        '{"metadata": null}',
+        "no notebook",
+        "",
+    ],
+)
+def test_a_notebook_that_does_not_say_it_is_public_is_not_served_nor_started(folder, content):
+    (folder / "ours.ipynb").write_text(content)
+
+    async def scenario(viewers, manager):
+        with pytest.raises(NotInCatalogError, match="no app 'ours'"):
+            await viewers.page("ours", "")
+
+    _, manager, viewers = run(scenario, folder)
+    assert (manager.started, viewers.state()["kernels"]) == (1, 1), "the public one alone"
+
+
+def test_the_packet_browser_is_for_the_team_and_the_light_curves_for_everyone():
+    names = [path.stem for path in public_notebooks(Path(__file__).parents[2] / "notebooks")]
+    assert "lightcurves" in names
+    assert "packets" not in names
 
 
 def test_a_visitor_who_leaves_does_not_take_the_page_from_others(folder):

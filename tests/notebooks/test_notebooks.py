@@ -20,13 +20,14 @@ def environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     environment = home_environment(home)
     fill(home, environment)
-    return environment | {"STIXLAB_ACCESS": "public"}
+    return environment
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_an_app_runs_and_shows_a_page(path, environment, tmp_path):
-    """In a process of its own, as Voila does it: with the rights of the public."""
+    """In a process of its own, as Voila does it: with the rights of its audience."""
+    audience = nbformat.read(path, 4).metadata["audience"]
     made = tmp_path / path.name
     code = (
         "import sys, nbformat, nbclient\n"
@@ -36,12 +37,17 @@ def test_an_app_runs_and_shows_a_page(path, environment, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path), str(made)], check=False,
-        env=environment | {"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=240,
+        env=environment | {"PATH": os.environ["PATH"], "STIXLAB_ACCESS": audience}, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     outputs = [o for cell in nbformat.read(made, 4).cells if cell.cell_type == "code" for o in cell.outputs]
-    pages = [o.data["text/html"] for o in outputs if "text/html" in o.get("data", {})]
-    assert [p for p in pages if 'data-status="200"' in p], "an app ends in a page"
+    shown = [o.data for o in outputs if "data" in o]
+    if audience == "team":
+        assert [d for d in shown if "application/vnd.jupyter.widget-view+json" in d], "it ends in a widget"
+        assert 'role=\\"alert\\"' not in made.read_text(), "the state of the widgets tells of no problem"
+    else:
+        pages = [d["text/html"] for d in shown if "text/html" in d]
+        assert [p for p in pages if 'data-status="200"' in p], "an app ends in a page"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -56,3 +62,4 @@ def test_an_app_is_thin_and_carries_no_output(path):
         for line in cell.source.splitlines()
     )
     assert notebook.metadata.get("title"), "the title of the page"
+    assert notebook.metadata.get("audience") in {"public", "team"}, "who sees it"

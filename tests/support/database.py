@@ -12,7 +12,7 @@ import pytest
 from stixlab.catalog import DATABASE, MongoCatalog, connect_database
 from stixlab.services.database import EmbeddedDatabase
 
-COLLECTIONS = ("raw_files", "products", "newest", "flares", "runs")
+COLLECTIONS = ("raw_files", "products", "newest", "flares", "runs", "requests", "arrivals", "telecommands")
 
 
 @pytest.fixture(scope="session")

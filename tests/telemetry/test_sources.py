@@ -77,9 +77,9 @@ def test_simulated_packets_keep_their_mark_in_every_kind_of_file(tmp_path: Path)
 
 def test_real_files_are_read_whole(real_data: Path) -> None:
     """XML with and without the 76-byte header (a bare packet stands in one of them)."""
-    for name, n_ok in (("PktTmRaw_67e2972b", 10), ("PktTmRaw_9082c694", 9)):
+    for name, n_ok in (("PktTmRaw_67e2972b", 12), ("PktTmRaw_9082c694", 11)):
         block, report = read((real_data / "telemetry" / "xml" / f"{name}.xml").read_bytes())
-        assert report.packets == {"ok": n_ok, "undecoded": 2}
+        assert report.packets == {"ok": n_ok}
         assert set(np.unique(block.spid)) <= {54102, 54118, 54115, 54116}
     content = (real_data / "l1" / "ql" / "solo_LB_stix-21-6-30_0664156800_V01.fits").read_bytes()
     assert recognise(content) is Kind.LB_FITS
@@ -285,7 +285,15 @@ def test_repeated_packets_are_used_once() -> None:
         + block.packet(2)
     )
     found, report = read(content)
-    assert found.status.tolist() == [0, 0, Status.DUPLICATE, Status.CONFLICT, Status.CONFLICT, 0]
+    kept = int(found.status[3] == 0)  # of equally long ones the hash of the bytes decides
+    assert found.status.tolist() == [
+        0,
+        Status.CONFLICT * kept,
+        Status.DUPLICATE,
+        Status.CONFLICT * (1 - kept),
+        Status.CONFLICT,
+        0,
+    ]
     assert report.packets == {"ok": 3, "duplicate": 1, "conflict": 2}
 
 

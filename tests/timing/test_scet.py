@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stixlab.errors import TimeError
 from stixlab.timing import (
     ClockTable,
+    bin_ticks,
     format_scet,
     format_utc,
     normalise_scet,
@@ -141,3 +142,27 @@ def test_times_are_written_in_one_way() -> None:
     assert format_utc(time, digits=9) == "2021-06-06T12:34:56.789999999Z"
     with pytest.raises(TimeError, match="NaT"):
         format_utc(np.datetime64("NaT"))
+
+
+def test_the_compiled_clock_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the nanosecond: random, ascending, and around pieces and leap seconds."""
+    random = np.random.default_rng(1)
+    leaps = (
+        CLOCK.to_scet(np.array(["2006-01-01", "2017-01-01"], dtype="datetime64[ns]"))[0].astype(np.int64)
+        << 16
+    )
+    near = np.concatenate([CLOCK.ticks, leaps])[:, None] + np.arange(-200_000, 200_000, 997)
+    ticks = np.concatenate([random.integers(0, 2**48, 5000), np.sort(near[near >= 0]), np.zeros(1, np.int64)])
+    found = []
+    for compiled in (False, True):
+        monkeypatch.setattr("stixlab.timing.scet.is_worth_calling", lambda _, c=compiled: c)
+        found.append(CLOCK.ticks_to_utc(ticks))
+    assert np.array_equal(found[0], found[1])
+
+
+def test_bins_follow_each_other_from_the_start_of_their_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The middle of each; packets without bins, and both ways of computing."""
+    for compiled in (False, True):
+        monkeypatch.setattr("stixlab.timing.scet.is_worth_calling", lambda _, c=compiled: c)
+        ticks = bin_ticks(np.array([0, 5, 655360]), np.array([2, 0, 3]), np.array([40, 1, 1]))
+        assert ticks.tolist() == [131072, 393216, 655360 + 3276, 655360 + 9830, 655360 + 16384]

@@ -23,7 +23,7 @@ from stixlab.products.formats.fits_layout import (
     fits_name,
 )
 from stixlab.products.merging import time_arrays
-from stixlab.vocabulary import SIMULATED, DatasetSpec, check, product_type
+from stixlab.vocabulary import FLIGHT, REENCODED, SIMULATED, DatasetSpec, check, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +36,11 @@ CREATOR = "stixlab"
 _UNSIGNED = {"uint16": ("I", 1 << 15), "uint32": ("J", 1 << 31), "uint64": ("K", 1 << 63)}
 _PLAIN = {"uint8": "B", "int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
 _PACKET_COMMENTS = ("service type", "service subtype", "structure of the packets")
-_SIMULATED_NOTE = "SIMULATED DATA: made by the stixlab simulator, not measured by the instrument."
+_MADE_BY = {FLIGHT: "stixlab", SIMULATED: "stixlab SIMULATOR", REENCODED: "stixlab RE-ENCODED"}
+_NOTES = {
+    SIMULATED: "SIMULATED DATA: made by the stixlab simulator, not measured by the instrument.",
+    REENCODED: "RE-ENCODED DATA: from telemetry that was made from the counts of a product.",
+}
 
 
 def write_fits(
@@ -171,7 +175,7 @@ def _primary_header(
 ) -> Header:
     from astropy.io.fits import Header
 
-    simulated = ds.attrs["origin"] == SIMULATED
+    origin = str(ds.attrs["origin"])
     bounds = along["time_bounds"]
     obt = scet_key(along) / 65536
     exposure = float(along["integration_time"].min()) if "integration_time" in along else 0.0
@@ -180,8 +184,8 @@ def _primary_header(
         ("PARENT", ";".join(parents), "files it was made from"),
         ("DATE", created.strftime("%Y-%m-%dT%H:%M:%S"), "UTC when this file was made"),
         ("LEVEL", str(ds.attrs["level"]), "processing level"),
-        ("ORIGIN", "stixlab SIMULATOR" if simulated else "stixlab", "where this file was made"),
-        ("SIMULATD", simulated, "data are simulated, not measured"),
+        ("ORIGIN", _MADE_BY[origin], "where this file was made"),
+        ("SIMULATD", origin == SIMULATED, "data are simulated, not measured"),
         ("CREATOR", CREATOR, "software that made this file"),
         ("VERS_SW", str(ds.attrs.get("software_version", "")), "version of that software"),
         ("VERSION", f"{version:02d}", "version of the product"),
@@ -213,8 +217,8 @@ def _primary_header(
     header.add_history(
         f"made from {ds.attrs.get('source_level') or 'telemetry'} by {ds.attrs.get('software_version', CREATOR)}"
     )
-    if simulated:
-        header.add_comment(_SIMULATED_NOTE)
+    if origin in _NOTES:
+        header.add_comment(_NOTES[origin])
     return header
 
 

@@ -26,7 +26,7 @@ from stixlab.products.formats.fits_lightcurve import read_lightcurve
 from stixlab.products.formats.fits_table import FitsTable
 from stixlab.products.merging import unique_order
 from stixlab.timing.scet import ClockTable
-from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, SIMULATED
+from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, REENCODED, SIMULATED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -162,13 +162,14 @@ def _attrs(
     versions: list[str] = []
     if "IDB_VERSIONS" in tables and "version" in tables["IDB_VERSIONS"]:
         versions = sorted({str(v).strip() for v in tables["IDB_VERSIONS"]["version"].tolist()})
-    simulated = bool(header.get("SIMULATD", False)) or "SIMULAT" in str(header.get("ORIGIN", "")).upper()
+    maker = str(header.get("ORIGIN", "")).upper()
+    simulated = bool(header.get("SIMULATD", False)) or "SIMULAT" in maker
     if dialect == CREATOR:
         source = str(header.get("CLOCK", ""))
     else:
         source = clock.source if header.get("TIMESYS") == "OBT" else "UTC of the product"
     return {
-        "origin": SIMULATED if simulated else FLIGHT,
+        "origin": SIMULATED if simulated else REENCODED if "RE-ENCODED" in maker else FLIGHT,
         "idb_version": ", ".join(v for v in versions if v != "unknown"),
         "clock": source,
         "source_level": str(header.get("LEVEL", "")).strip(),

@@ -1,0 +1,166 @@
+"""The two things an ingest does over and over, in this process or in several."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from stixlab.archive import Archive
+from stixlab.errors import FormatError, SchemaError
+from stixlab.idb import Versions
+from stixlab.ingest.assemble import DayMade, DayTask, make_day
+from stixlab.ingest.receive import Received, receive_fits, receive_telemetry
+from stixlab.timing import ClockTable
+
+__all__ = ["Tools", "Workforce"]
+
+_IN_MEMORY = 1 << 26
+"""Bytes of a file beyond which it is read piece by piece."""
+_WORTH_BYTES = 24 << 20
+"""Bytes to be read altogether above which starting further processes pays."""
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """A new file to be taken in."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    product: bool
+    """A FITS product of others, not telemetry."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the work needs; the same in every process."""
+
+    archive: Archive
+    versions: Versions
+    clock: ClockTable
+
+    def take(self, task: FileTask) -> Received | str:
+        """Store a file; the reason if it cannot be used.
+
+        Raises
+        ------
+        ArchiveError
+            If the archive cannot be written.
+        """
+        try:
+            if task.product or task.size_bytes <= _IN_MEMORY:
+                content = task.path.read_bytes()
+                if hashlib.sha256(content).hexdigest() != task.sha256:
+                    return f"{task.path}: changed while it was being read; give the same command again"
+                if task.product:
+                    return receive_fits(content, task.path, archive=self.archive, clock=self.clock)
+                return self._receive(content, task)
+            with self.archive.raw_copy(task.path, task.sha256) as copy:
+                return self._receive(copy, task)
+        except (FormatError, SchemaError) as error:
+            return str(error)
+        except OSError as error:
+            return f"{task.path}: cannot be read: {error.strerror or error}"
+
+    def _receive(self, source: bytes | Path, task: FileTask) -> Received:
+        return receive_telemetry(
+            source,
+            task.path.name,
+            task.sha256,
+            archive=self.archive,
+            versions=self.versions,
+            clock=self.clock,
+        )
+
+    def make(self, task: DayTask) -> DayMade:
+        """Make the products of a day."""
+        return make_day(task, self.archive, self.versions, self.clock)
+
+
+_tools: list[Tools] = []
+"""Of a process that works for another."""
+
+
+def _begin(tools: Tools) -> None:
+    _tools.append(tools)
+
+
+def _take(task: FileTask) -> Received | str:
+    received = _tools[0].take(task)
+    if isinstance(received, Received):
+        # datasets are cheaper to make again from what is stored than to send
+        received.days = {key: [] for key in received.days}
+    return received
+
+
+def _make(task: DayTask) -> DayMade:
+    return _tools[0].make(task)
+
+
+class Workforce:
+    """Does tasks in order of need: here one by one, or side by side on all cores if there is enough to do."""
+
+    def __init__(self, tools: Tools, pool: ProcessPoolExecutor | None, size: int) -> None:
+        self._tools = tools
+        self._pool = pool
+        self._size = size
+
+    @classmethod
+    @contextmanager
+    def assemble(cls, tools: Tools, tasks: Sequence[FileTask], processes: int | None) -> Iterator[Workforce]:
+        """As many processes as there are cores, if there is more than one file and enough in them.
+
+        Parameters
+        ----------
+        tools, tasks
+        processes
+            None: to be worked out.
+        """
+        if processes is None:
+            worth = sum(t.size_bytes for t in tasks) >= _WORTH_BYTES
+            processes = min(len(os.sched_getaffinity(0)), len(tasks)) if worth else 1
+        if processes < 2:
+            yield cls(tools, None, 1)
+            return
+        context = get_context("spawn")
+        with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(tools,)) as pool:
+            try:
+                yield cls(tools, pool, processes)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def take(self, tasks: Sequence[FileTask]) -> Iterator[Received | str]:
+        """Results of `Tools.take`, in the order of the tasks."""
+        return self._do(tasks, self._tools.take, _take)
+
+    def make(self, tasks: Iterator[DayTask]) -> Iterator[DayMade]:
+        """Results of `Tools.make`, in the order of the tasks."""
+        return self._do(tasks, self._tools.make, _make)
+
+    def _do(
+        self,
+        tasks: Sequence[Task] | Iterator[Task],
+        here: Callable[[Task], Result],
+        there: Callable[[Task], Result],
+    ) -> Iterator[Result]:
+        if self._pool is None:
+            yield from map(here, tasks)
+            return
+        ahead: list[Future[Result]] = []
+        for task in tasks:
+            ahead.append(self._pool.submit(there, task))
+            if len(ahead) > 2 * self._size:
+                yield ahead.pop(0).result()
+        for future in ahead:
+            yield future.result()

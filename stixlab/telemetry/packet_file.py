@@ -1,0 +1,259 @@
+"""The packets of one raw file, on disk by columns: opened in no time, read where asked.
+
+Layout: a mark; the bytes of all packets, one behind the other; the columns, each aligned to eight bytes;
+a directory of the columns (JSON); its length and the mark again. Little-endian throughout.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stixlab.errors import FormatError
+from stixlab.files import new_file
+from stixlab.idb import Definitions, Versions
+from stixlab.idb.program import HEADER_BITS
+from stixlab.telemetry.duplicates import content_hashes, identities, mark_duplicates
+from stixlab.telemetry.frames import PacketBlock
+
+__all__ = ["PacketFile", "PacketFileWriter", "request_numbers"]
+
+_MARK = b"STIXPKT1"
+_END = struct.Struct("<Q8s")
+_ALIGNMENT = 8
+_IN_MEMORY = 1 << 20
+"""Bytes of a column that wait in memory; beyond, in a temporary file."""
+_COLUMNS: dict[str, str] = {
+    "length": "<u4",
+    "source_offset": "<i8",
+    "apid": "<u2",
+    "sequence_flag": "u1",
+    "sequence_count": "<u2",
+    "service": "u1",
+    "subtype": "u1",
+    "destination": "u1",
+    "scet_coarse": "<u4",
+    "scet_fine": "<u2",
+    "synchronised": "?",
+    "ssid": "<i4",
+    "spid": "<i4",
+    "status": "u1",
+    "era": "u1",
+    "generation_time": "<M8[us]",
+    "reception_time": "<M8[us]",
+    "request": "<u4",
+    "tc_sequence": "<u2",
+    "content_hash": "<u8",
+}
+_OF_BLOCK = tuple(f.name for f in fields(PacketBlock) if f.name not in {"data", "offsets"})
+_REQUEST, _TC_SEQUENCE = "NIX00037", "NIX00002"
+
+
+@dataclass(frozen=True, eq=False)
+class PacketFile:
+    """Packets of one raw file; columns and bytes are mapped, nothing is read before it is used."""
+
+    path: Path
+    _columns: dict[str, NDArray[Any]]
+    _data: NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Map a file that `PacketFileWriter` wrote.
+
+        Raises
+        ------
+        FormatError
+            If it is something else or not whole.
+        OSError
+            If it cannot be opened.
+        """
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size < len(_MARK) + _END.size:
+                raise _damaged(path, f"{size} bytes")
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        length, mark = _END.unpack_from(mapped, size - _END.size)
+        start = size - _END.size - length
+        if mark != _MARK or mapped[: len(_MARK)] != _MARK or start < len(_MARK):
+            raise _damaged(path, "other marks at its ends")
+        try:
+            directory = json.loads(mapped[start : start + length])
+            n, n_bytes = directory["packets"], directory["bytes"]
+            columns = {
+                name: np.frombuffer(mapped, dtype=dtype, count=n, offset=directory["columns"][name])
+                for name, dtype in _COLUMNS.items()
+            }
+            data = np.frombuffer(mapped, dtype=np.uint8, count=n_bytes, offset=len(_MARK))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, str(error)) from error
+        return cls(path, columns, data)
+
+    def __len__(self) -> int:
+        return len(self._columns["length"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """(n,) a column.
+
+        Header fields as in `PacketBlock`, and ``length`` (bytes), ``request`` (number of the data request, 0: none),
+        ``tc_sequence`` (sequence control of the telecommand that asked for the data, 0: none), ``content_hash``.
+        """
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    @cached_property
+    def block(self) -> PacketBlock:
+        """All packets; their bytes stay where they are until they are looked at."""
+        offsets = np.zeros(len(self) + 1, dtype=np.int64)
+        np.cumsum(self["length"], out=offsets[1:])
+        return PacketBlock(
+            data=self._data, offsets=offsets, **{name: self._columns[name] for name in _OF_BLOCK}
+        )
+
+    def read(self, chosen: NDArray[np.bool_] | NDArray[np.integer[Any]] | slice) -> PacketBlock:
+        """Some of the packets, by mask, indices or slice."""
+        return self.block.select(chosen)
+
+    def iter_blocks(self, max_bytes: int = 1 << 26) -> Iterator[PacketBlock]:
+        """All packets in pieces of about so many bytes."""
+        offsets, first = self.block.offsets, 0
+        while first < len(self):
+            last = int(np.searchsorted(offsets, offsets[first] + max_bytes, side="right")) - 1
+            last = max(last, first + 1)
+            yield self.read(slice(first, last))
+            first = last
+
+
+def _damaged(path: Path, found: str) -> FormatError:
+    return FormatError(
+        f"packet file {path}: expected packets in columns as this version writes them; found {found}; "
+        "ingest the raw file again",
+        path=path,
+    )
+
+
+class PacketFileWriter:
+    """Writes the packets of one raw file, block by block; the file is there when all of it is written.
+
+    Parameters
+    ----------
+    path
+    versions
+        Tell where the number of the data request stands.
+    """
+
+    def __init__(self, path: Path, versions: Versions) -> None:
+        self._versions = versions
+        self._n = self._n_bytes = self._n_blocks = 0
+        self._stack = ExitStack()
+        self._temporary = self._stack.enter_context(new_file(path))
+        self._file: IO[bytes] = self._stack.enter_context(self._temporary.open("w+b"))
+        self._file.write(_MARK)
+        self._columns: dict[str, IO[bytes]] = {
+            name: self._stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY)) for name in _COLUMNS
+        }
+
+    def append(self, block: PacketBlock) -> None:
+        """Add packets behind those that are there."""
+        self._file.write(np.ascontiguousarray(block.data[block.offsets[0] : block.offsets[-1]]).data)
+        request, tc_sequence = request_numbers(block, self._versions)
+        others = {
+            "length": block.lengths,
+            "request": request,
+            "tc_sequence": tc_sequence,
+            "content_hash": content_hashes(block),
+        }
+        for name, dtype in _COLUMNS.items():
+            values = others[name] if name in others else getattr(block, name)
+            self._columns[name].write(np.ascontiguousarray(values, dtype=dtype).tobytes())
+        self._n += len(block)
+        self._n_blocks += 1
+        self._n_bytes += int(block.offsets[-1] - block.offsets[0])
+
+    def __enter__(self) -> Self:
+        self._stack.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *others: Any) -> bool | None:
+        if kind is None:
+            self._finish()
+        return self._stack.__exit__(kind, *others)
+
+    def _finish(self) -> None:
+        places, at = {}, len(_MARK) + self._n_bytes
+        for name, column in self._columns.items():
+            gap = -at % _ALIGNMENT
+            self._file.write(b"\0" * gap)
+            places[name] = at + gap
+            column.seek(0)
+            while piece := column.read(_IN_MEMORY):
+                self._file.write(piece)
+            at += gap + self._n * np.dtype(_COLUMNS[name]).itemsize
+        directory = json.dumps({"packets": self._n, "bytes": self._n_bytes, "columns": places}).encode()
+        self._file.write(directory + _END.pack(len(directory), _MARK))
+        self._file.flush()
+        if self._n_blocks > 1:
+            self._mark_duplicates(places["status"])
+
+    def _mark_duplicates(self, place: int) -> None:
+        """Compare packets of different blocks that have one identity."""
+        written = PacketFile.open(self._temporary)
+        time, counter = identities(written.block)
+        order = np.lexsort((counter, time))
+        same = (np.diff(time[order]) == 0) & (np.diff(counter[order]) == 0)
+        repeated = np.sort(order[np.append(same, False) | np.insert(same, 0, False)])
+        if len(repeated):
+            status = written["status"].copy()
+            status[repeated] = mark_duplicates(written.read(repeated)).status
+            self._file.seek(place)
+            self._file.write(status.tobytes())
+            self._file.flush()
+
+
+@lru_cache(maxsize=4096)
+def _fixed_place(definitions: Definitions, spid: int, name: str) -> tuple[int, int] | None:
+    """Byte and number of bytes of a field that stands at the same place in all packets; None if there is none."""
+    at = HEADER_BITS
+    for field in definitions.structures.get(spid, ()):
+        at += field.gap_bits
+        width = definitions.parameters[field.parameter].width_bits
+        if field.parameter == name and at % 8 == 0:
+            return at // 8, width // 8
+        if field.group_size:
+            return None
+        at += width
+    return None
+
+
+def request_numbers(block: PacketBlock, versions: Versions) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
+    """(n,) number of the data request and sequence control of its telecommand; 0 where a packet has none."""
+    request = np.zeros(len(block), dtype=np.uint32)
+    tc_sequence = np.zeros(len(block), dtype=np.uint16)
+    for definitions, eras in versions.distinct.items():
+        of_eras = np.isin(block.era, eras)
+        for spid in np.unique(block.spid[of_eras]).tolist():
+            for name, column in ((_REQUEST, request), (_TC_SEQUENCE, tc_sequence)):
+                place = _fixed_place(definitions, spid, name)
+                if place is None:
+                    continue
+                byte, n_bytes = place
+                there = of_eras & (block.spid == spid) & (block.lengths >= byte + n_bytes)
+                index = np.flatnonzero(there)
+                value = np.zeros(len(index), dtype=np.int64)
+                for k in range(n_bytes):
+                    value = value << 8 | block.data[block.offsets[:-1][index] + byte + k]
+                column[index] = value
+    return request, tc_sequence
