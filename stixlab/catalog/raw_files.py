@@ -12,7 +12,7 @@ from stixlab.model import RawFile
 
 __all__ = ["RawFiles"]
 
-_BRIEF = tuple(f.name for f in fields(RawFile) if f.name != "report")
+_BRIEF = tuple(f.name for f in fields(RawFile) if f.name not in {"report", "days"})
 _LONGEST = timedelta(days=14)
 """Files of a longer span are marked and searched apart, so that the others are found by where they start."""
 
@@ -49,7 +49,8 @@ class RawFiles:
         processed
             Only files whose products have (or have not) all been made.
         brief
-            Leave the decode report empty: it is most of a record, and whoever looks through many has no use for it.
+            Leave out decode report and days: they are most of a record, and whoever looks through many has no use for
+            them.
 
         Raises
         ------

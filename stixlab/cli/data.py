@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,14 @@ from stixlab.cli.output import fail, json_option, print_json, progress_bar, say
 from stixlab.errors import FormatError, ParameterError
 from stixlab.settings import read_settings
 
+if TYPE_CHECKING:
+    from stixlab.telemetry.report import DecodeReport
+
 __all__ = ["decode_command", "import_command", "ingest_command", "simulate_command"]
 
 _SHOWN_PROBLEMS = 20
+_DECODED_AT_ONCE = 1 << 24
+"""Bytes of a file whose packets are in memory together."""
 
 
 @click.command("decode")
@@ -22,35 +27,59 @@ _SHOWN_PROBLEMS = 20
 @click.option("--physical", is_flag=True, help="Add decompressed and engineering values.")
 @json_option
 def decode_command(file: Path, *, physical: bool, as_json: bool) -> None:
-    """Show the packets of a telemetry FILE of any supported kind.
+    """Show the packets of a telemetry FILE of any supported kind, or the telecommands of a report.
 
     Packets with a fault are shown with their status; the exit status is 1 only if the file itself is no telemetry.
     """
     from stixlab.engineering.packets import iter_packet_records
     from stixlab.ephemeris.clock import load_clock
     from stixlab.idb import IMPORTED, load_versions
-    from stixlab.telemetry.sources import read_packets
+    from stixlab.telemetry.report import DecodeReport
+    from stixlab.telemetry.sources import Kind, iter_packets
 
     settings = read_settings()
     if file.is_dir():
         raise FormatError(f"{file}: expected a file, found a folder; `stixlab ingest` takes folders")
+    versions = load_versions(settings.idb, settings.home / IMPORTED)
+    clock = load_clock(settings.spice)
+    report = DecodeReport(name=file.name)
     try:
-        content = file.read_bytes()
+        for block in iter_packets(file, file.name, versions, report, chunk_bytes=_DECODED_AT_ONCE):
+            for record in iter_packet_records(block, versions, clock, physical=physical):
+                _show(record, as_json=as_json)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise FormatError(f"{file}: cannot be read: {error.strerror or error}") from None
-    versions = load_versions(settings.idb, settings.home / IMPORTED)
-    block, report = read_packets(content, file.name, versions)
-    records = iter_packet_records(block, versions, load_clock(settings.spice), physical=physical)
-    for record in records:
-        if as_json:
-            print_json(record)
-        else:
-            click.echo(_one_line(record))
-            for kind in ("decompressed", "engineering") if physical else ():
-                for name, value in record.get(kind, {}).items():
-                    click.echo(f"    {name}: {json.dumps(value)}")
+    if report.kind == Kind.EDDS_TC:
+        report = _show_telecommands(file, as_json=as_json)
     for reason, remark in report.as_document()["remarks"].items():
         say(f"{file.name}: {remark['count']} x {reason}, first at byte {remark['first_offsets'][0]}")
+
+
+def _show(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(record)
+        return
+    click.echo(_one_line(record))
+    for kind in ("decompressed", "engineering"):
+        for name, value in record.get(kind, {}).items():
+            click.echo(f"    {name}: {json.dumps(value)}")
+
+
+def _show_telecommands(file: Path, *, as_json: bool) -> DecodeReport:
+    from stixlab.client.telecommands import telecommand_document
+    from stixlab.telemetry.report import DecodeReport
+    from stixlab.telemetry.telecommands import read_telecommands
+
+    report = DecodeReport(name=file.name)
+    for command in read_telecommands(file, file.name, report):
+        if as_json:
+            print_json(telecommand_document(command))
+        else:
+            time = f"{command.time:%Y-%m-%dT%H:%M:%S}" if command.time else "-"
+            click.echo(f"{time:<27} {command.name:<10} {command.description}")
+    return report
 
 
 def _one_line(record: dict[str, Any]) -> str:

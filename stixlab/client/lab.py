@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError, SchemaError
 from stixlab.files import new_file, sha256_of
-from stixlab.model import Flare, Product, Run
+from stixlab.model import Flare, Product, Run, ScienceRequest, Telecommand
 from stixlab.settings import Settings
 from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime, to_datetime64
 from stixlab.vocabulary import ORIGINS, product_type
@@ -23,6 +24,11 @@ from stixlab.vocabulary import ORIGINS, product_type
 if TYPE_CHECKING:
     import xarray as xr
     from astropy.table import QTable
+
+    from stixlab.idb import Versions
+    from stixlab.packets.table import PacketTable
+    from stixlab.packets.tree import PacketTree
+    from stixlab.telemetry.assembly import Assembled
 
 __all__ = ["Lab"]
 
@@ -187,6 +193,58 @@ class Lab:
         """On-board time of a UTC, as ``coarse:fine``."""
         coarse, fine = self.clock.to_scet(to_datetime64(utc))
         return format_scet(int(coarse), int(fine))
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Packet definitions, by the time from which they hold."""
+        from stixlab.idb import IMPORTED, load_versions
+
+        return load_versions(self.settings.idb, self.settings.home / IMPORTED)
+
+    def packets(self, **conditions: Any) -> PacketTable:
+        """Packets that meet all conditions, a page at a time; see `stixlab.client.packets.find_packets`.
+
+        Examples
+        --------
+        >>> lab.packets(start="2021-06-06", end="2021-06-07", text="light curve", limit=20)
+        """
+        from stixlab.client.packets import find_packets
+
+        return find_packets(self, **conditions)
+
+    def packet(self, identity: str) -> PacketTree:
+        """A packet by its id: header, fields as a tree, bytes; see `stixlab.client.packets.get_packet`."""
+        from stixlab.client.packets import get_packet
+
+        return get_packet(self, identity)
+
+    def requests(self, **conditions: Any) -> list[ScienceRequest]:
+        """Data requests by `type`, `start`, `end`, `origin`, `complete`; see `stixlab.client.requests.find_requests`."""
+        from stixlab.client.requests import find_requests
+
+        return find_requests(self.catalog, **conditions)
+
+    def request(self, name: str | int) -> Assembled:
+        """All packets of a data request, decoded and in order; see `stixlab.client.requests.get_request`."""
+        from stixlab.client.requests import get_request
+
+        return get_request(
+            name, catalog=self.catalog, archive=self.archive, versions=self.versions, clock=self.clock
+        )
+
+    def telecommands(
+        self, start: Time | None = None, end: Time | None = None, **conditions: Any
+    ) -> list[Telecommand]:
+        """Telecommands of a time range; see `stixlab.client.telecommands.find_telecommands`."""
+        from stixlab.client.telecommands import find_telecommands
+
+        return find_telecommands(self.catalog, start, end, **conditions)
+
+    def telecommand(self, identity: str) -> Telecommand:
+        """A telecommand by its identity; see `stixlab.client.telecommands.get_telecommand`."""
+        from stixlab.client.telecommands import get_telecommand
+
+        return get_telecommand(self.catalog, identity)
 
     def run(self, pipeline: str, **parameters: Any) -> Run:
         """Run a pipeline and wait for it.

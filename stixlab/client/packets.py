@@ -43,14 +43,13 @@ def find_packets(
     AccessError
         If this process has the rights of the public only.
     """
-    from stixlab.idb import IMPORTED, load_versions
     from stixlab.packets.search import find_packets as find
 
     _check_access(lab, "search for packets")
     return find(
         lab.catalog,
         lab.archive,
-        load_versions(lab.settings.idb, lab.settings.home / IMPORTED),
+        lab.versions,
         lab.clock,
         limit=limit,
         after=after,
@@ -75,14 +74,13 @@ def get_packet(lab: Lab, identity: str) -> PacketTree:
     AccessError
         If this process has the rights of the public only.
     """
-    from stixlab.idb import IMPORTED, load_versions
     from stixlab.packets.tree import get_packet as get
 
     _check_access(lab, f"packet {identity}")
     return get(
         lab.catalog,
         lab.archive,
-        load_versions(lab.settings.idb, lab.settings.home / IMPORTED),
+        lab.versions,
         lab.clock,
         identity,
     )

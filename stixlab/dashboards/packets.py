@@ -158,7 +158,7 @@ class View:
         """The app as one widget."""
         form = widgets.GridBox(
             list(self.fields.values()),
-            layout=widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(19em, 1fr))"),
+            layout=widgets.Layout(grid_template_columns="repeat(auto-fill, minmax(20em, 1fr))"),
         )
         buttons = widgets.HBox([self.search_button, self.order, self.back_button, self.next_button])
         return widgets.VBox(
@@ -278,9 +278,12 @@ def _input(name: str) -> Any:
     if name in _CHOICES:
         none = "each packet once" if name == "copies" else "any"
         return widgets.Dropdown(
-            options=[(none, ""), *((c, c) for c in _CHOICES[name])], value="", description=label
+            options=[(none, ""), *((c, c) for c in _CHOICES[name])],
+            value="",
+            description=label,
+            layout=_wide("auto"),
         )
-    return widgets.Text(description=label, placeholder=hint, continuous_update=False)
+    return widgets.Text(description=label, placeholder=hint, continuous_update=False, layout=_wide("auto"))
 
 
 def _wide(width: str) -> Any:

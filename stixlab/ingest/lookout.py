@@ -134,7 +134,7 @@ class Folder:
         try:
             found = self.root.stat()
             self.identity = (found.st_dev, found.st_ino)
-            yield from self._walk(str(self.root), every=every)
+            yield from self.walk(every=every)
         except OSError as error:
             self.away, self.identity = _reason(error), None
         else:
@@ -160,6 +160,16 @@ class Folder:
                 yield path, signature_of(found)
         except OSError:
             return
+
+    def walk(self, *, every: bool) -> Iterator[tuple[str, Signature]]:
+        """Unknown files; known ones are asked about if `every`, otherwise passed over by their names.
+
+        Raises
+        ------
+        OSError
+            If the folder itself cannot be looked into.
+        """
+        yield from self._walk(str(self.root), every=every)
 
     def _walk(self, top: str, *, every: bool) -> Iterator[tuple[str, Signature]]:
         """Unknown files below a folder; only a fault of the folder itself is raised."""

@@ -22,6 +22,7 @@ from stixlab.telemetry.duplicates import mark_duplicates
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.requests import request_keys
+from stixlab.telemetry.schemes import SchemeProblem, scheme_problems
 from stixlab.telemetry.sources import Kind, iter_packets, recognise
 from stixlab.telemetry.telecommands import read_telecommands
 from stixlab.timing import ClockTable, to_datetime, to_datetime64
@@ -45,6 +46,10 @@ DayKey = tuple[str, str, str]
 GOOD = (Status.OK, Status.TRAILING)
 """Packets that give data: all their fields are there."""
 _CHUNK_BYTES = 1 << 25
+_SCHEME_REASONS = {
+    SchemeProblem.IMPOSSIBLE: "expected a compression scheme of at most 8 bits; its counts have no value",
+    SchemeProblem.NO_SIGN: "expected a compression scheme with a sign bit, as the data have negative values",
+}
 
 
 @dataclass
@@ -73,6 +78,7 @@ class _Taken:
     def take(self, block: PacketBlock, versions: Versions, clock: ClockTable) -> PacketBlock:
         """Look at some packets; they come back with their final statuses."""
         decoded, block = decode_once(block, versions)
+        self._note_schemes(decoded)
         days = level1_by_day(decoded, clock, versions, self.left_out)
         for ds in (d for parts in days.values() for d in parts):
             bounds = ds["time_bounds"].to_numpy()
@@ -87,6 +93,14 @@ class _Taken:
         self.requests |= request_keys(block, versions)
         self.origins |= set(np.unique(block.origin).tolist())
         return block
+
+    def _note_schemes(self, decoded: Mapping[int, Columns]) -> None:
+        """Compression that makes no sense: the counts of such packets are flagged, the rest of them stays."""
+        for columns in decoded.values():
+            problems = scheme_problems(columns)
+            for problem, reason in _SCHEME_REASONS.items():
+                faulty = problems & problem != 0
+                self.left_out.leave_out(faulty, columns.block.source_offset, reason)
 
     @property
     def coverage(self) -> tuple[datetime | None, datetime | None]:

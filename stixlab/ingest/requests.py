@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,8 +18,7 @@ from stixlab.errors import NotInCatalogError
 from stixlab.idb import Versions
 from stixlab.model import ScienceRequest
 from stixlab.telemetry.assembly import Assembled
-from stixlab.telemetry.packet_file import PacketFile
-from stixlab.telemetry.requests import Gathered, RequestKey, gather
+from stixlab.telemetry.requests import Gathered, RequestIndex, RequestKey, gather
 from stixlab.timing import ClockTable, to_datetime
 from stixlab.vocabulary import PRODUCT_TYPES
 
@@ -30,6 +29,9 @@ log = logging.getLogger(__name__)
 _TYPES = {t.packet[2]: t.name for t in PRODUCT_TYPES.values() if t.packet[:2] == (21, 6)}
 """Product type by structure."""
 _GAPS_KEPT = 100
+_ASKED_AT_ONCE = 200
+_OPEN_FILES = 100
+"""Packet files that stay open; a process may open about a thousand."""
 _SECOND = timedelta(seconds=1)
 _DAY_S = 86_400
 _UNSYNCHRONISED = 1 << 47
@@ -43,6 +45,40 @@ class _Found:
     record: ScienceRequest
     part: Assembled | None
     """None if all its packets are damaged."""
+
+
+class _Shelf:
+    """Packet files that were used last, open, and which request is in which of them.
+
+    Parameters
+    ----------
+    catalog, archive
+    """
+
+    def __init__(self, catalog: Any, archive: Archive) -> None:
+        self._catalog, self._archive = catalog, archive
+        self._names: dict[str, set[str]] = {}
+        self._open: dict[str, RequestIndex] = {}
+
+    def look_up(self, keys: Iterable[str]) -> list[str]:
+        """Hashes of the files that have packets of any of some requests; asked for once."""
+        wanted = list(keys)
+        unknown = [k for k in wanted if k not in self._names]
+        for begin in range(0, len(unknown), _ASKED_AT_ONCE):
+            asked = unknown[begin : begin + _ASKED_AT_ONCE]
+            self._names |= {k: set() for k in asked}
+            for file in self._catalog.raw_files.with_requests(asked):
+                for key in self._names.keys() & {*file.requests}:
+                    self._names[key].add(file.sha256)
+        return sorted(set().union(*(self._names[k] for k in wanted)))
+
+    def open(self, sha256: str) -> RequestIndex:
+        """Packets of a file; it stays open until enough others were used."""
+        index = self._open.pop(sha256, None) or RequestIndex(self._archive.open_packets(sha256))
+        self._open[sha256] = index
+        while len(self._open) > _OPEN_FILES:
+            del self._open[next(iter(self._open))]
+        return index
 
 
 @dataclass(frozen=True)
@@ -93,18 +129,27 @@ class RequestKeeper:
         done: set[str] = set()
         fresh: dict[str, ScienceRequest] = {}
         stale: dict[str, ScienceRequest] = {}
+        shelf = _Shelf(self.catalog, self.archive)
+        shelf.look_up(waiting)
         while waiting - done:
             key = min(waiting - done)
             done.add(key)
             before = {r.id: r for r in self.catalog.requests.find(key=key)}
-            now = {f.record.id: f.record for f in self.find_all(key)}
+            now = {f.record.id: f.record for f in self.find_all(key, shelf)}
             fresh, stale = fresh | now, stale | before
             # packets without numbers may have come together over midnight, or apart
             waiting.update(k for r in (*before.values(), *now.values()) for k in r.keys)
         return self._save(fresh, stale)
 
-    def find_all(self, key: str) -> list[_Found]:
+    def find_all(self, key: str, shelf: _Shelf | None = None) -> list[_Found]:
         """Requests of a key as the stored packets have them; several if it was sent twice, or is of a day.
+
+        Parameters
+        ----------
+        key
+            As in `RawFile.requests`.
+        shelf
+            Files that were opened before.
 
         Raises
         ------
@@ -114,9 +159,10 @@ class RequestKeeper:
             If it is no key.
         """
         wanted = RequestKey.parse(key)
+        shelf = shelf or _Shelf(self.catalog, self.archive)
         first, last = wanted.day, wanted.day
         while True:
-            gathered = self._gather(wanted.beside(first - 1, last + 1))
+            gathered = self._gather(wanted.beside(first - 1, last + 1), shelf)
             days = [_days(part) for part in gathered.parts]
             touching = [i for i, d in enumerate(days) if wanted.day < 0 or wanted.day in d]
             reached = [d for i in touching for d in days[i]] if wanted.day >= 0 else []
@@ -125,21 +171,20 @@ class RequestKeeper:
             first, last = min(first, *reached), max(last, *reached)
         return self._records(wanted, gathered, touching)
 
-    def _gather(self, keys: list[RequestKey]) -> Gathered:
+    def _gather(self, keys: list[RequestKey], shelf: _Shelf) -> Gathered:
         """Packets of the keys from all files; files of the same time are read only if something is missing."""
-        names = [f.sha256 for f in self.catalog.raw_files.with_requests(map(str, keys))]
-        files = {name: self.archive.open_packets(name) for name in names}
+        names = shelf.look_up(map(str, keys))
 
-        def neighbours(parts: Sequence[Assembled]) -> list[PacketFile]:
+        def neighbours(parts: Sequence[Assembled]) -> Iterator[RequestIndex]:
             there = set(names)
             for part in parts:
                 start, end = self._sent(part)
                 if part.has_gaps_within and start is not None and end is not None:
                     found = self.catalog.raw_files.find(start=start, end=end + _SECOND, brief=True)
                     there |= {f.sha256 for f in found if f.packets}
-            return [files[n] if n in files else self.archive.open_packets(n) for n in sorted(there)]
+            yield from map(shelf.open, sorted(there))
 
-        return gather(keys, files, self.versions, neighbours=neighbours)
+        return gather(keys, {name: shelf.open(name) for name in names}, self.versions, neighbours=neighbours)
 
     def _records(self, key: RequestKey, gathered: Gathered, chosen: list[int]) -> list[_Found]:
         """Records of the parts that were chosen.

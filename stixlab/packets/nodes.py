@@ -40,8 +40,8 @@ class Node:
     """Bits of one value."""
     step_bits: int = 0
     """From one value to the next; 0 if there is one."""
-    decompressed: tuple[int, ...] = ()
-    """What compressed counts stand for; empty if not compressed."""
+    decompressed: tuple[int | None, ...] = ()
+    """What compressed counts stand for, None where that makes no sense; empty if not compressed."""
     variance: tuple[float, ...] = ()
     """Of each decompressed value."""
     engineering: tuple[float, ...] = ()
@@ -211,7 +211,9 @@ class _Walk:
         lists: dict[str, list[Any]] = {"raw": _integers(column)}
         unit = ""
         if compressed and (pair := decompress_column(self.columns, name)) is not None:
-            lists["decompressed"], lists["variance"] = pair[0].tolist(), pair[1].tolist()
+            known = np.isfinite(pair[1]).tolist()
+            lists["variance"] = pair[1].tolist()
+            lists["decompressed"] = [v if k else None for v, k in zip(pair[0].tolist(), known, strict=True)]
         if is_calibrated(name, self.definitions) and parameter.width_bits <= LONGEST_WORD_BITS:
             physical, unit = to_physical(name, column, self.definitions, spid=self.columns.spid)
             lists["engineering"] = _shortest(physical)

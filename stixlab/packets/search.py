@@ -150,7 +150,8 @@ class _Look:
         """Packets found; copies once if the page keeps them once."""
         if not self.page.distinct:
             return self._n
-        return len(np.unique(np.concatenate(self._keys))) if self._keys else 0
+        keys = np.sort(np.concatenate([np.zeros(0, dtype=np.uint64), *self._keys]))
+        return len(keys) and 1 + int(np.count_nonzero(keys[1:] != keys[:-1]))
 
     def into(self, raw_file: RawFile, *, count: bool) -> None:
         """Take what a file has."""

@@ -33,7 +33,9 @@ def hex_dump(content: bytes, *, first: int = 0) -> list[str]:
 
 
 def number_text(value: Any) -> str:
-    """A number with as many digits as are worth showing."""
+    """A number with as many digits as are worth showing; a question mark for none."""
+    if value is None or value != value:  # noqa: PLR0124  (NaN)
+        return "?"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

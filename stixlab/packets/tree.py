@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from stixlab.packets.nodes import Node, nodes_of
 from stixlab.packets.text import hex_dump, tree_lines
 from stixlab.telemetry.decode import decode
 from stixlab.telemetry.frames import PacketBlock, Status
+from stixlab.telemetry.schemes import SchemeProblem, scheme_problems
 from stixlab.timing import ClockTable, format_utc
 from stixlab.vocabulary import ORIGINS
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PacketTree", "get_packet", "packet_tree"]
 
+_SENSELESS = {
+    SchemeProblem.IMPOSSIBLE: "its compression makes no sense: what its counts stand for is unknown",
+    SchemeProblem.NO_SIGN: "its visibilities are compressed without a sign: values of codes from 128 on are not what was meant",
+}
 _HEADER: tuple[tuple[str, str, int, int], ...] = (
     ("version", "version of the packet format", 0, 3),
     ("type", "0 telemetry, 1 telecommand", 3, 1),
@@ -165,8 +170,10 @@ def packet_tree(
         Facts about its file.
     """
     content = block.packet(0)
-    era = min(int(block.era[0]), len(versions.eras) - 1)
-    definitions = versions[era]
+    stored_era = int(block.era[0])
+    # definitions of other databases may have fewer eras than those it was received with
+    block = replace(block, era=np.minimum(block.era, len(versions.eras) - 1))
+    definitions = versions[int(block.era[0])]
     kind = definitions.packet_types.get(int(block.spid[0]))
     fields, problem = _fields(block, versions)
     facts = {
@@ -178,7 +185,7 @@ def packet_tree(
         "subtype": int(block.subtype[0]),
         "ssid": int(block.ssid[0]),
         "spid": int(block.spid[0]),
-        "era": int(block.era[0]),
+        "era": stored_era,
         "definitions": definitions.version,
     }
     return PacketTree(
@@ -210,9 +217,12 @@ def _fields(block: PacketBlock, versions: Versions) -> tuple[tuple[Node, ...], s
         fields = nodes_of(columns, versions[int(block.era[0])])
     except (PacketError, CompressionError) as error:
         return (), error.message
+    problems = []
     if found[0] == Status.TRAILING:
-        return fields, f"bytes are left over behind its last field: {_left_over(block, fields)}"
-    return fields, ""
+        problems.append(f"bytes are left over behind its last field: {_left_over(block, fields)}")
+    senseless = int(scheme_problems(columns)[0])
+    problems += [text for problem, text in _SENSELESS.items() if senseless & problem]
+    return fields, "; ".join(problems)
 
 
 def _left_over(block: PacketBlock, fields: tuple[Node, ...]) -> int:

@@ -16,7 +16,13 @@ from stixlab.telemetry.compression import compress
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import PacketBlock
 
-__all__ = ["SUBSPECTRA", "CalibrationRun", "calibration_packets", "simulate_calibration"]
+__all__ = [
+    "SUBSPECTRA",
+    "CalibrationRun",
+    "CalibrationSpectra",
+    "calibration_packets",
+    "simulate_calibration",
+]
 
 SPID = 54124
 SCHEME = (0, 4, 4)
@@ -40,26 +46,40 @@ _LIVE = 0.466
 _FWHM = 2.3548
 
 
-@dataclass(frozen=True, eq=False)
-class CalibrationRun:
-    """A calibration run before compression."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CalibrationSpectra:
+    """Spectra of a calibration run before compression."""
 
     start_s: int
     """On-board second of its start."""
     duration_s: int
+    live_ms: int
     counts: NDArray[np.int64]
     """(detector, pixel, channel), 1024 channels of the analogue-digital converter."""
-    gain: NDArray[np.float64]
-    """(detector, pixel) channels per keV, as simulated."""
-    offset: NDArray[np.float64]
-    """(detector, pixel) channel of 0 keV, as simulated."""
+    subspectra: tuple[tuple[int, int, int], ...] = SUBSPECTRA
+    """Lowest channel, points and channels of each point of the parts that are sent: at most 8."""
+    scheme: tuple[int, int, int] = SCHEME
+    quiet_ticks: int = _QUIET_TICKS
+    """Quiet time, 1/65536 s."""
+    temperature: int = _TEMPERATURE
+    """Raw word."""
 
     def part(self, number: int) -> NDArray[np.int64]:
         """(detector, pixel, point) counts of a part that is sent."""
-        low, points, width = SUBSPECTRA[number]
+        low, points, width = self.subspectra[number]
         counts = self.counts[:, :, low : low + points * width]
         summed: NDArray[np.int64] = counts.reshape(N_DETECTORS, N_PIXELS, points, width).sum(axis=-1)
         return summed
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CalibrationRun(CalibrationSpectra):
+    """A simulated run."""
+
+    gain: NDArray[np.float64]
+    """(detector, pixel) channels per keV."""
+    offset: NDArray[np.float64]
+    """(detector, pixel) channel of 0 keV."""
 
 
 def simulate_calibration(start_s: int, duration_s: int, seed: int) -> CalibrationRun:
@@ -84,10 +104,17 @@ def simulate_calibration(start_s: int, duration_s: int, seed: int) -> Calibratio
         rate += _LINE_RATE * relative * shape_of_line / gain[:, :, None]
     area = pixel_share() / pixel_share().max()
     counts = rng.poisson(rate * area[:, None] * duration_s * _LIVE)
-    return CalibrationRun(start_s, duration_s, counts, gain, offset)
+    return CalibrationRun(
+        start_s=start_s,
+        duration_s=duration_s,
+        live_ms=round(duration_s * 1000 * _LIVE),
+        counts=counts,
+        gain=gain,
+        offset=offset,
+    )
 
 
-def calibration_packets(run: CalibrationRun, leave: Departure, versions: Versions) -> PacketBlock:
+def calibration_packets(run: CalibrationSpectra, leave: Departure, versions: Versions) -> PacketBlock:
     """Spectra of a run, TM(21,6) SSID 41: part by part, of each part detector by detector.
 
     Parameters
@@ -95,7 +122,8 @@ def calibration_packets(run: CalibrationRun, leave: Departure, versions: Version
     run, leave, versions
     """
     parts = [
-        compress(run.part(i), *SCHEME).reshape(N_DETECTORS * N_PIXELS, -1) for i in range(len(SUBSPECTRA))
+        compress(run.part(i), *run.scheme).reshape(N_DETECTORS * N_PIXELS, -1)
+        for i in range(len(run.subspectra))
     ]
     n_points = np.repeat([p.shape[1] for p in parts], N_DETECTORS * N_PIXELS)
     number, pixel = np.divmod(np.arange(len(n_points)), N_DETECTORS * N_PIXELS)
@@ -104,20 +132,20 @@ def calibration_packets(run: CalibrationRun, leave: Departure, versions: Version
         n_points + group_bytes(definitions, SPID, "NIX00159"), packet_bytes=group_bytes(definitions, SPID)
     )
     described: dict[str, int] = {}
-    for i, (low, points, width) in enumerate(SUBSPECTRA):
+    for i, (low, points, width) in enumerate(run.subspectra):
         names = (f"NIXD{129 + 3 * i + j:04}" for j in range(3))
         described |= dict(zip(names, (points - 1, width - 1, low), strict=True))
     coarse, fine = leave.times(len(limits) - 1)
     columns = {
         "NIX00445": run.start_s,
         "NIX00122": run.duration_s,
-        "NIX00123": _QUIET_TICKS,
-        "NIX00124": round(run.duration_s * 1000 * _LIVE),
-        "NIX00125": _TEMPERATURE,
-        **dict(zip(("NIXD0126", "NIXD0127", "NIXD0128"), SCHEME, strict=True)),
+        "NIX00123": run.quiet_ticks,
+        "NIX00124": run.live_ms,
+        "NIX00125": run.temperature,
+        **dict(zip(("NIXD0126", "NIXD0127", "NIXD0128"), run.scheme, strict=True)),
         "NIX00407": ALL_DETECTORS,
         "NIXD0407": ALL_PIXELS,
-        "NIX00160": 2 ** len(SUBSPECTRA) - 1,
+        "NIX00160": 2 ** len(run.subspectra) - 1,
         **described,
         "NIX00159": np.diff(limits),
         "NIXD0155": pixel // N_PIXELS,

@@ -172,7 +172,7 @@ class Instrument:
         limits = [0, *(x for cut in cuts for x in cut), n]
         for a, b in zip(limits[::2], limits[1::2], strict=True):
             part, begin = expected.select(slice(max(a, 0), max(b, 0))), coarse + max(a, 0) * BIN_S
-            if b - max(a, 0) < 2 * BIN_S:
+            if b - max(a, 0) < 2:
                 continue
             for i, make in enumerate((variance_packets, background_packets, spectra_packets)):
                 rng = np.random.default_rng([self.seed, begin, i])

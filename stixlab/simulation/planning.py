@@ -265,7 +265,7 @@ def _spectrogram(
     offset = _offset_tenths(occasion, request)
     data = Spectrogram(
         start_tenths=offset + first * _BIN_TENTHS,
-        end_tenths=offset + len(occasion.expected.flare) * _BIN_TENTHS,
+        duration_tenths=length * _BIN_TENTHS,
         counts=counts,
         triggers=rng.poisson(_TRIGGERS_QUIET * length + _TRIGGERS_PER_COUNT * light),
         rate_control_state=occasion.expected.rate_control_state[first].astype(np.int64),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import ParameterError
 from stixlab.idb import Versions, load_versions
+from stixlab.simulation.calibration import CalibrationSpectra, calibration_packets
 from stixlab.simulation.reencode_quicklook import QUICKLOOK_SSIDS, quicklook_block
 from stixlab.simulation.reencode_tables import FitsProduct, one_word, open_product, row_masks
 from stixlab.simulation.request_packets import pixel_packets, raw_pixel_packets, spectrogram_packets
@@ -32,6 +33,7 @@ _ASK_AFTER_S = 600
 """From the end of the data to the first packet: made up."""
 _SPACING_S = 2.0
 _NO_STATE = 0
+_ZERO_CELSIUS = 273.15
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def reencode(
     Parameters
     ----------
     path
-        Quicklook light curve, background, variance or flare flag; raw, compressed or summed pixel data; spectrogram.
+        Quicklook light curve, background, variance, spectra or flare flag; raw, compressed or summed pixel data;
+        spectrogram; calibration spectra.
     out
         Folder, made when missing; the file is named ``REENCODED_...``.
     kind
@@ -121,12 +124,46 @@ def reencode_product(product: FitsProduct, versions: Versions) -> tuple[PacketBl
     elif ssid == 24:
         block, total = _spectrogram(product, versions)
         first = int(block.scet_coarse[0]) // 300
+    elif ssid == 41:
+        block, total = _calibration(product, versions)
+        first = int(block.scet_coarse[0]) // 400
     else:
         raise product.fail(
             f"packets of SSID {ssid} cannot be made from L1; read now: {', '.join(map(str, QUICKLOOK_SSIDS))}, 20, 21, "
-            "22, 24"
+            "22, 24, 41"
         )
     return number_packets(block, first + np.arange(len(block))), total
+
+
+def _calibration(product: FitsProduct, versions: Versions) -> tuple[PacketBlock, int]:
+    scheme = product.scheme("compression_scheme_counts_skm")
+    counts = product.counts_of("counts", scheme)[0]
+    used = product.first("subspectrum_mask").astype(bool)
+    parts = [
+        product.first(f"subspec_{name}").astype(np.int64)[used]
+        for name in ("lowest_channel", "num_points", "num_summed_channel")
+    ]
+    start, live_ms = int(product.first("scet_coarse")), round(float(product.first("live_time")))
+    duration_s = float(product.first("integration_time"))
+    if duration_s < live_ms / 1000:
+        # old files take the seconds of the packet for 0.1 s
+        duration_s *= 10
+    curve = versions.at(start).point_pairs[versions.at(start).parameters["NIX00125"].curve]
+    warm = float(product.first("average_temperature")) - _ZERO_CELSIUS
+    order = np.argsort(curve[1])
+    run = CalibrationSpectra(
+        start_s=start,
+        duration_s=round(duration_s),
+        live_ms=live_ms,
+        counts=counts,
+        subspectra=tuple(zip(*(p.tolist() for p in parts), strict=True)),
+        scheme=scheme,
+        temperature=round(float(np.interp(warm, curve[1][order], curve[0][order]))),
+    )
+    if sum(int(run.part(i).sum()) for i in range(len(run.subspectra))) != int(counts.sum()):
+        raise product.fail("expected no counts outside the parts that are sent; found some")
+    leave = Departure(start + run.duration_s, 0, _SPACING_S, REENCODED_DESTINATION)
+    return calibration_packets(run, leave, versions), int(counts.sum())
 
 
 def _request(product: FitsProduct) -> Request:
@@ -228,7 +265,7 @@ def _spectrogram(product: FitsProduct, versions: Versions) -> tuple[PacketBlock,
 
     data = Spectrogram(
         start_tenths=start[order],
-        end_tenths=int((start + length)[order][-1]),
+        duration_tenths=length[order],
         counts=kept[order],
         triggers=triggers[order],
         lowest_channel=int(low[0]),

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from stixlab.idb import Versions
 from stixlab.instrument.detectors import active_trigger_groups
+from stixlab.simulation.channels import N_CHANNELS
 from stixlab.simulation.packets import LIGHT_CURVE_SPID, SEND_S
 from stixlab.simulation.quicklook import (
     BACKGROUND_SPID,
     FLAG_SPID,
+    SPECTRA_SPID,
     VARIANCE_SPID,
     by_packet,
 )
@@ -29,6 +31,8 @@ from stixlab.timing.scet import FINE_PER_SECOND
 __all__ = ["QUICKLOOK_SSIDS", "quicklook_block"]
 
 _TENTH = FINE_PER_SECOND / 10
+_LONGEST_CYCLE = 64
+"""Integrations between two rows of spectra; more are a gap. Usual are half as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,8 @@ def quicklook_block(product: FitsProduct, versions: Versions) -> tuple[PacketBlo
     FormatError
         If a column is missing or holds what no packet can.
     """
+    if product.ssid == 32:
+        return _spectra(product, versions)
     bins = _bins(product)
     plan = _PLANS[product.ssid](bins)
     definitions = versions.at(int(bins.start[0]) // FINE_PER_SECOND)
@@ -264,11 +270,68 @@ def _flare_flag(bins: _Bins) -> _Plan:
     )
 
 
+def _spectra(product: FitsProduct, versions: Versions) -> tuple[PacketBlock, int]:
+    """Packets of detector spectra. A row of DATA holds 32 of them, whose times follow from the numbers beside them."""
+    scheme = product.scheme("compression_scheme_spectra_skm", "compression_scheme_counts_skm")
+    trigger_scheme = product.scheme("compression_scheme_triggers_skm")
+    start, length = product.ticks()
+    order = np.argsort(start, kind="stable")
+    counts = product.counts_of("spectra", scheme)[order].reshape(-1, N_CHANNELS)
+    triggers = product.counts_of("triggers", trigger_scheme)[order].ravel()
+    detector, passed = (product.integers(n)[order].ravel() for n in ("detector_index", "num_integrations"))
+    per_row = len(detector) // len(start)
+    step = int(length[0])
+    begins = np.zeros(len(detector), dtype=bool)
+    begins[::per_row] = np.diff(start[order], prepend=-(1 << 62)) > _LONGEST_CYCLE * step
+    # within a packet the numbers grow; where they do not, the next detector is of the same or of the next cycle
+    restart = np.append(False, np.diff(passed) < 0) & ~begins
+    further = np.append(0, np.diff(passed))
+    cycle = np.where(np.append(0, np.diff(detector)) > 0, 0, _LONGEST_CYCLE // 2)
+    further[restart] = cycle[restart]
+    row_start = np.repeat(start[order], per_row)
+    moved = np.where(begins, 0, further).cumsum()
+    base = np.flatnonzero(begins)[np.cumsum(begins) - 1]
+    time = row_start[base] + (moved - moved[base]) * step
+    new = begins | restart
+    definitions = versions.at(int(start.min()) // FINE_PER_SECOND)
+    each = group_bytes(definitions, SPECTRA_SPID, "NIX00089")
+    capacity = (FULL_PACKET - group_bytes(definitions, SPECTRA_SPID)) // each
+    place = np.arange(len(new)) - np.flatnonzero(new)[np.cumsum(new) - 1]
+    first = np.flatnonzero(place % capacity == 0)
+    sizes = np.diff(first, append=len(new))
+    codes = compress(counts, *scheme)
+    row = np.minimum(first // per_row, len(start) - 1)
+    columns = {
+        "NIX00445": time[first] // FINE_PER_SECOND,
+        "NIX00446": time[first] % FINE_PER_SECOND,
+        "NIX00405": round(step / _TENTH) - 1,
+        **_schemes(115, scheme),
+        **_schemes(112, trigger_scheme),
+        "NIXD0407": row_masks(product.control["pixel_mask"])[np.zeros_like(row)],
+        "NIX00089": sizes,
+        "NIX00100": detector,
+        **{f"NIX{452 + c:05}": codes[:, c] for c in range(N_CHANNELS)},
+        "NIX00484": compress(triggers, *trigger_scheme),
+        "NIX00485": (time - np.repeat(time[first], sizes)) // step,
+    }
+    end = time[first + sizes - 1] + step + round(SEND_S * FINE_PER_SECOND)
+    block = encode(
+        SPECTRA_SPID,
+        columns,
+        scet_coarse=end // FINE_PER_SECOND,
+        scet_fine=end % FINE_PER_SECOND,
+        sequence_flag=sequence_flags(len(first)),
+        destination=REENCODED_DESTINATION,
+        versions=versions,
+    )
+    return block, int(counts.sum())
+
+
 _PLANS: dict[int, Callable[[_Bins], _Plan]] = {
     30: _light_curve,
     31: _background,
     33: _variance,
     34: _flare_flag,
 }
-QUICKLOOK_SSIDS = tuple(_PLANS)
+QUICKLOOK_SSIDS = (*_PLANS, 32)
 """What can be turned back."""

@@ -321,7 +321,9 @@ def visibility_packets(
 def spectrogram_packets(
     request: Request, data: Spectrogram, leave: Departure, versions: Versions
 ) -> PacketBlock:
-    """Counts by time and energy (SSID 24); a structure ends where the rate control state changes.
+    """Counts by time and energy (SSID 24).
+
+    A structure ends where the rate control state changes, and before a bin that does not begin where the last one ends.
 
     Raises
     ------
@@ -331,7 +333,8 @@ def spectrogram_packets(
     definitions = versions.at(leave.coarse)
     spid, (n, n_energies) = SPIDS[24], data.counts.shape
     state = np.zeros(n, dtype=np.int64) if data.rate_control_state is None else data.rate_control_state
-    run = np.cumsum(np.diff(state, prepend=state[:1]) != 0)
+    apart = data.start_tenths[1:] != (data.start_tenths + data.duration_tenths)[:-1]
+    run = np.append(0, np.cumsum((np.diff(state) != 0) | apart))[:n]
     layout = _lay_out(
         np.full(n, group_bytes(definitions, spid, "NIX00089") + n_energies),
         run,
@@ -339,7 +342,6 @@ def spectrogram_packets(
         head_bytes=group_bytes(definitions, spid, "NIX00403"),
     )
     first, n_structures = layout.first, len(layout.first)
-    duration = np.diff(data.start_tenths, append=data.end_tenths)
     last = np.append(first[1:], n) - 1
     groups = int(active_trigger_groups(np.array([data.detector_mask]))[0])
     columns = {
@@ -353,10 +355,10 @@ def spectrogram_packets(
         "NIXD0019": np.full(n_structures, data.channels_per_energy - 1),
         "NIX00089": layout.n_cells,
         _start_time(definitions, 24): data.start_tenths,
-        "NIX00267": compress_triggers(data.triggers, request.triggers_scheme, duration, groups),
+        "NIX00267": compress_triggers(data.triggers, request.triggers_scheme, data.duration_tenths, groups),
         "NIX00270": np.full(n, n_energies),
         "NIX00268": compress(data.counts, *request.counts_scheme).ravel(),
-        "NIX00269": duration[last],
+        "NIX00269": data.duration_tenths[last],
     }
     return _send(24, columns, layout.n_packets, leave, versions)
 

@@ -125,9 +125,9 @@ class Spectrogram:
     """Counts summed over detectors and pixels, before compression."""
 
     start_tenths: NDArray[np.int64]
-    """(time,) start of each bin after the time stamp, 0.1 s; a bin ends where the next begins."""
-    end_tenths: int
-    """End of the last bin."""
+    """(time,) start of each bin after the time stamp, 0.1 s."""
+    duration_tenths: NDArray[np.int64]
+    """(time,) 0.1 s; sent for the last bin of a structure only, the others end where the next begins."""
     counts: NDArray[np.int64]
     """(time, energy)."""
     triggers: NDArray[np.int64]

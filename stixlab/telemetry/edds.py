@@ -72,7 +72,7 @@ def edds_times(headers: NDArray[np.void]) -> tuple[NDArray[np.datetime64], NDArr
 
 def check_edds_headers(
     block: PacketBlock, headers: NDArray[np.void], index: NDArray[np.int64], report: DecodeReport
-) -> None:
+) -> NDArray[np.bool_]:
     """Remark in the report where header and packet contradict each other; the packet is believed.
 
     Parameters
@@ -82,6 +82,11 @@ def check_edds_headers(
     index : (m,)
         Packet of the block that stands behind each header.
     report
+
+    Returns
+    -------
+    (m,)
+        Whether the header is that of another packet: what it says of times is not to be used.
     """
     identified = block.spid[index] >= 0
     whole = block.status[index] != Status.TRUNCATED
@@ -96,3 +101,4 @@ def check_edds_headers(
     for what, wrong in claims.items():
         for at in block.source_offset[index[wrong]]:
             report.remark(f"header of the control system names another {what}", int(at))
+    return np.asarray(claims["APID"] | claims["sequence count"] | claims["service"])

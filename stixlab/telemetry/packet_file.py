@@ -163,7 +163,8 @@ class PacketFileWriter:
         self._file: IO[bytes] = self._stack.enter_context(self._temporary.open("w+b"))
         self._file.write(_MARK)
         self._columns: dict[str, IO[bytes]] = {
-            name: self._stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY)) for name in _COLUMNS
+            name: self._stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  (the stack closes it)
+            for name in _COLUMNS
         }
 
     def append(self, block: PacketBlock) -> None:
@@ -185,12 +186,16 @@ class PacketFileWriter:
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
+        self._stack.push(self._end)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *others: Any) -> bool | None:
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)  # type: ignore[arg-type]  # the three that the protocol gives
+
+    def _end(self, kind: type[BaseException] | None, *_: object) -> None:
+        """The first thing that happens at the end; if it fails, the file is not kept."""
         if kind is None:
             self._finish()
-        return self._stack.__exit__(kind, *others)
 
     def _finish(self) -> None:
         places, at = {}, len(_MARK) + self._n_bytes

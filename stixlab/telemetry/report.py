@@ -47,7 +47,7 @@ class DecodeReport:
     """By reason."""
     n_unsynchronised: int = 0
     n_simulated: int = 0
-    _counters: list[_Counters] = field(default_factory=list, repr=False)
+    _counters: list[_Counters] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def n_packets(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,15 @@ from stixlab.telemetry.packet_file import request_numbers
 from stixlab.telemetry.sequences import Headers
 from stixlab.vocabulary import ORIGINS
 
-__all__ = ["SCIENCE_SSIDS", "Gathered", "PacketSource", "RequestKey", "gather", "request_keys"]
+__all__ = [
+    "SCIENCE_SSIDS",
+    "Gathered",
+    "PacketSource",
+    "RequestIndex",
+    "RequestKey",
+    "gather",
+    "request_keys",
+]
 
 SCIENCE_SSIDS = (20, 21, 22, 23, 24, 42)
 """Structures of service (21, 6) that are sent by request."""
@@ -88,18 +97,53 @@ class RequestKey:
         """The same key for each of some days, both included; itself if it is not of a day."""
         return [self] if self.day < 0 else [replace(self, day=d) for d in range(first, last + 1)]
 
-    def mask(self, packets: PacketSource) -> NDArray[np.bool_]:
-        """(n,) which packets have this key."""
-        chosen = _is_science(packets) & (packets["ssid"] == self.ssid)
-        chosen &= (packets["request"] == self.request) & (packets["tc_sequence"] == self.tc_sequence)
-        if self.day >= 0:
-            chosen &= packets["scet_coarse"] // _DAY_S == self.day
-        return np.asarray(chosen & (packets.block.origin == ORIGINS.index(self.origin)))
+
+class RequestIndex:
+    """Which packets of a file belong to which request; the file is looked through once.
+
+    Parameters
+    ----------
+    packets
+        The file.
+    """
+
+    def __init__(self, packets: PacketSource) -> None:
+        self.packets = packets
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
+        packets = self.packets
+        index = np.flatnonzero(_is_science(packets["service"], packets["subtype"], packets["ssid"]))
+        rows = _rows(packets.block, packets["request"], packets["tc_sequence"], index)
+        if not len(rows):
+            return {}
+        order = np.lexsort(rows.T[::-1])
+        first = np.flatnonzero(np.append(True, (np.diff(rows[order], axis=0) != 0).any(axis=1)))
+        names = map(tuple, rows[order[first]].tolist())
+        return dict(zip(names, np.split(index[order], first[1:]), strict=True))
+
+    def of(self, keys: Iterable[RequestKey]) -> NDArray[np.int64]:
+        """Places of the packets that have one of some keys, ascending."""
+        wanted = [(ORIGINS.index(k.origin), k.ssid, k.request, k.tc_sequence, k.day) for k in keys]
+        found = [self._places[w] for w in wanted if w in self._places]
+        return np.sort(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _is_science(packets: PacketSource) -> NDArray[np.bool_]:
-    chosen = (packets["service"] == _SERVICE) & (packets["subtype"] == _SUBTYPE)
-    return np.asarray(chosen & np.isin(packets["ssid"], SCIENCE_SSIDS))
+def _is_science(
+    service: NDArray[np.uint8], subtype: NDArray[np.uint8], ssid: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    return np.asarray((service == _SERVICE) & (subtype == _SUBTYPE) & np.isin(ssid, SCIENCE_SSIDS))
+
+
+def _rows(
+    block: PacketBlock, request: NDArray[np.uint32], tc_sequence: NDArray[np.uint16], index: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(n, 5) origin, SSID, request, telecommand and, for packets without numbers, day."""
+    request, tc_sequence = request[index], tc_sequence[index]
+    day = (block.scet_coarse[index] // _DAY_S).astype(np.int64)
+    day = np.where((request == 0) & (tc_sequence == 0), day, -1)
+    columns = (block.origin[index], block.ssid[index], request, tc_sequence, day)
+    return np.stack([c.astype(np.int64) for c in columns], axis=1)
 
 
 def request_keys(block: PacketBlock, versions: Versions) -> set[str]:
@@ -107,14 +151,10 @@ def request_keys(block: PacketBlock, versions: Versions) -> set[str]:
 
     Packets that end before the number of their request are of none.
     """
-    science = (block.service == _SERVICE) & (block.subtype == _SUBTYPE) & np.isin(block.ssid, SCIENCE_SSIDS)
     request, tc_sequence = request_numbers(block, versions)
-    without = (request == 0) & (tc_sequence == 0)
     cut = (request == 0) & (block.ssid != _ASPECT) & (block.status == Status.TRUNCATED)
-    index = np.flatnonzero(science & ~cut)
-    day = np.where(without, (block.scet_coarse // _DAY_S).astype(np.int64), -1)
-    columns = (block.origin, block.ssid, request, tc_sequence, day)
-    rows = np.unique(np.stack([c[index].astype(np.int64) for c in columns], axis=1), axis=0)
+    index = np.flatnonzero(_is_science(block.service, block.subtype, block.ssid) & ~cut)
+    rows = np.unique(_rows(block, request, tc_sequence, index), axis=0)
     return {str(RequestKey(ORIGINS[row[0]], *row[1:])) for row in rows.tolist()}
 
 
@@ -134,10 +174,10 @@ class Gathered:
 
 def gather(
     keys: Sequence[RequestKey],
-    files: Mapping[str, PacketSource],
+    files: Mapping[str, RequestIndex],
     versions: Versions,
     *,
-    neighbours: Callable[[Sequence[Assembled]], Iterable[PacketSource]] | None = None,
+    neighbours: Callable[[Sequence[Assembled]], Iterable[RequestIndex]] | None = None,
 ) -> Gathered:
     """Assemble requests from files.
 
@@ -153,8 +193,8 @@ def gather(
         Given requests of which something seems to be missing, finds files that may hold other packets of their APIDs.
     """
     names = sorted(files)
-    chosen = [_any_of(keys, files[name]) for name in names]
-    block = PacketBlock.concatenate([files[n].read(c) for n, c in zip(names, chosen, strict=True)])
+    chosen = [files[name].of(keys) for name in names]
+    block = PacketBlock.concatenate([files[n].packets.read(c) for n, c in zip(names, chosen, strict=True)])
     block = block.with_status(_as_received(block))
     file_of = np.repeat(np.arange(len(names)), [len(c) for c in chosen])
     columns, good = _decode(block, versions)
@@ -171,11 +211,6 @@ def gather(
         damaged=block.select(lost),
         damaged_sources=tuple(names[i] for i in file_of[lost]),
     )
-
-
-def _any_of(keys: Sequence[RequestKey], source: PacketSource) -> NDArray[np.int64]:
-    masks = [key.mask(source) for key in keys]
-    return np.flatnonzero(np.logical_or.reduce(masks))
 
 
 def _as_received(block: PacketBlock) -> NDArray[np.uint8]:
@@ -210,12 +245,12 @@ def _without_good_copy(block: PacketBlock, good: NDArray[np.bool_]) -> NDArray[n
     return np.sort(best[~good[best]])
 
 
-def _others(keys: Sequence[RequestKey], source: PacketSource, columns: Columns) -> Headers:
+def _others(keys: Sequence[RequestKey], index: RequestIndex, columns: Columns) -> Headers:
     """Headers of packets of the same APIDs that are surely not of these requests."""
+    source = index.packets
     chosen = np.isin(source["apid"], np.unique(columns.block.apid))
     if chosen.any():
-        for key in keys:
-            chosen &= ~key.mask(source)
+        chosen[index.of(keys)] = False
         status, ssid = source["status"], source["ssid"]
         named = (ssid >= 0) & ((ssid != keys[0].ssid) | (source["request"] != 0))
         chosen &= (status != Status.DUPLICATE) & (status != Status.CONFLICT)

@@ -226,8 +226,8 @@ def _block(found: list[_Found], versions: Versions, report: DecodeReport) -> Pac
             ]
         )
     headers = joined([part.headers for part in found])
+    headed = np.full(n, -1)
     if len(headers):
-        headed = np.full(n, -1)
         for part, before, number in zip(found, n_before, n_headers, strict=False):
             if len(part.headed):
                 headed[before : before + len(part.headed)] = np.where(
@@ -246,9 +246,12 @@ def _block(found: list[_Found], versions: Versions, report: DecodeReport) -> Pac
         reception_time=reception,
     )
     if len(headers):
-        firsts = [
-            np.where(part.first >= 0, part.first + b, -1) for part, b in zip(found, n_before, strict=False)
-        ]
-        first = joined(firsts)
-        check_edds_headers(block, headers[first >= 0], first[first >= 0], report)
+        first = joined(
+            [np.where(part.first >= 0, part.first + b, -1) for part, b in zip(found, n_before, strict=False)]
+        )
+        foreign = np.zeros(len(headers) + 1, dtype=bool)  # the last is for packets without header
+        foreign[:-1][first >= 0] = check_edds_headers(block, headers[first >= 0], first[first >= 0], report)
+        if foreign.any():
+            block.generation_time[foreign[headed]] = _TIMELESS
+            block.reception_time[foreign[headed]] = _TIMELESS
     return block

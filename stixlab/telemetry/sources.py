@@ -221,7 +221,7 @@ def _count_telecommands(stream: Stream, report: DecodeReport, chunk_bytes: int) 
         text = rest + piece
         end = 0
         for element in _TC_ELEMENT.finditer(text):
-            report.remark("telecommand report kept, not decoded yet", base + element.start())
+            report.remark("telecommand report, holds no packets", base + element.start())
             end = element.end()
         keep = max(end, len(text) - 64)
         rest, base = text[keep:], base + keep

@@ -5,17 +5,19 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stixlab.telemetry.borders import HEADER_BYTES, looks_like_packet
 from stixlab.telemetry.pieces import LONGEST_PIECE, Account, Batch, digit_places, frame_batches
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.streams import Stream
 
 __all__ = ["MOC_LINE", "read_hex", "read_lb_fits", "read_moc_ascii", "read_xml"]
 
-_SLICE = 4 << 20
+_SLICE = 1 << 20
 """Bytes of text read in one go: less than asked for, since text needs several times its size while it is read."""
 _PACKET_ELEMENT = re.compile(rb"<(?:\w{1,32}:)?Packet(?:\s[^<>]{0,200})?>")
 _LONGEST_TAG = 256
@@ -30,6 +32,7 @@ MOC_LINE = re.compile(
 """Time of reception, by date or by day of the year, and the digits of packets."""
 _LONGEST_TIME = 32
 _NOT_HEX_TEXT = "text that is not hexadecimal"
+_HALF = "digit without its second"
 _TOO_LONG = "element that is too long"
 _IN_HEX = b"0123456789abcdefABCDEFxX \t\r\n\f"
 _IS_BAD = np.ones(256, dtype=bool)
@@ -149,7 +152,7 @@ def read_moc_ascii(stream: Stream, report: DecodeReport, chunk_bytes: int) -> It
 
 
 def _times(text: bytes, starts: list[int]) -> NDArray[np.datetime64]:
-    """(n,) UTC of the times that stand at some places; NaT where the calendar has no such time.
+    """(n,) UTC of the times that stand at some places; NaT where the calendar has no such time, and for the first of 1970.
 
     Written ``2021-01-17T12:34:56.789`` or, with the day of the year, ``2021-017T12:34:56.789``.
     """
@@ -179,37 +182,71 @@ def _times(text: bytes, starts: list[int]) -> NDArray[np.datetime64]:
     months = (number(0, 4) - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
     time: NDArray[np.datetime64] = months.astype("datetime64[us]") + (seconds * 1_000_000 + micro)
     wrong = (month < 1) | (month > 12) | (day < 1) | (day > np.where(by_date, 31, 366))
-    wrong |= (hour > 23) | (minute > 59) | (second > 60)
+    wrong |= (hour > 23) | (minute > 59) | (second > 60) | (time == np.datetime64(0, "us"))
     time[wrong] = np.datetime64("NaT")
     return time
 
 
 def read_hex(stream: Stream, report: DecodeReport, chunk_bytes: int) -> Iterator[Batch]:
-    """One piece for each run of lines of digits; other lines are skipped."""
+    """One piece for each run of lines of digits; other lines are skipped.
+
+    A line with a digit too few or too many shifts the digits behind it by half a byte. Where a
+    header stands at the start of a line that is so shifted, a new piece begins.
+    """
     account = Account(report)
     half: tuple[int, int] | None = None  # a digit whose second has not come, and its place
+
+    def close(at: int) -> Iterator[Batch]:
+        if half is not None:
+            account.interrupt()
+            account.skip(_HALF, half[1], 1)
+            account.interrupt()
+        yield Batch.single(b"", at, 2, continues=False)
+
     for text, base in _whole_lines(stream, min(chunk_bytes, _SLICE)):
         codes = np.frombuffer(text, dtype=np.uint8)
         for start, end, good in _runs(text):
             if not good:
-                _skip_lines(text[start:end], base + start, account)
-                yield Batch.single(b"", base + start, 2, continues=False)
+                yield from close(base + start)
                 half = None
+                _skip_lines(text[start:end], base + start, account)
                 continue
             places = digit_places(codes[start:end]) + start
-            if not len(places):
-                continue
-            account.interrupt()
-            digits = codes[places].tobytes()
-            places += base
-            if half is not None:
-                digits, places = bytes([half[0]]) + digits, np.concatenate([[half[1]], places])
-            half = (digits[-1], int(places[-1])) if len(digits) % 2 else None
-            whole = len(digits) // 2
-            data = binascii.unhexlify(digits[: 2 * whole])
-            yield account.take(Batch.single(data, 0, 2, places[: 2 * whole : 2]))
-    yield Batch.single(b"", 0, 2, continues=False)
+            breaks = _fresh_starts(codes, places, start, end, shifted=half is not None)
+            for first, last in pairwise([0, *breaks, len(places)]):
+                if first or (breaks and last == first):
+                    yield from close(base + start)
+                    half = None
+                if first == last:
+                    continue
+                account.interrupt()
+                digits, there = codes[places[first:last]].tobytes(), places[first:last] + base
+                if half is not None:
+                    digits, there = bytes([half[0]]) + digits, np.concatenate([[half[1]], there])
+                half = (digits[-1], int(there[-1])) if len(digits) % 2 else None
+                whole = len(digits) // 2 * 2
+                data = binascii.unhexlify(digits[:whole])
+                yield account.take(Batch.single(data, 0, 2, there[:whole:2]))
+    yield from close(0)
     account.close(stream)
+
+
+def _fresh_starts(
+    codes: NDArray[np.uint8], places: NDArray[np.int64], start: int, end: int, *, shifted: bool
+) -> list[int]:
+    """Indices of the digits at which headers stand at the start of a line, half a byte out of step."""
+    starts = np.concatenate([[start], np.flatnonzero(codes[start : end - 1] == ord("\n")) + start + 1])
+    index = np.searchsorted(places, starts)
+    if not shifted and not (index & 1).any():
+        return []
+    breaks, since = [], -int(shifted)
+    for i, behind in pairwise([*index.tolist(), len(places)]):
+        if (i - since) % 2 and behind - i >= 2 * HEADER_BYTES:
+            digits = codes[places[i : i + 2 * HEADER_BYTES]].tobytes()
+            if looks_like_packet(binascii.unhexlify(digits), 0, None):
+                breaks.append(i)
+                since = i
+    return breaks
 
 
 def _runs(text: bytes) -> Iterator[tuple[int, int, bool]]:

@@ -67,6 +67,21 @@ class TestRecords:
 
 
 class TestFind:
+    def test_raw_files_that_span_much_are_found_by_any_time_in_between(self, catalog):
+        """They are searched apart from those that are found by where they start."""
+        spans = [(0, 1), (0, 14), (0, 15), (2, 400), (300, 301)]
+        for first, last in spans:
+            catalog.raw_files.save(
+                raw_file(f"{first}-{last}", start=T0 + first * DAY, end=T0 + last * DAY, days=("x",))
+            )
+        for low, high in ((0, 1), (10, 11), (14, 15), (15, 16), (16, 17), (300, 301), (399, 401), (401, 402)):
+            expected = sorted(f"{a}-{b}" for a, b in spans if a < high and b >= low)
+            for end in (T0 + high * DAY, None):
+                found = catalog.raw_files.find(start=T0 + low * DAY, end=end, brief=True)
+                wanted = expected if end else sorted(f"{a}-{b}" for a, b in spans if b >= low)
+                assert sorted(f.sha256 for f in found) == wanted
+        assert all(f.report == {} and f.days == () for f in found)
+
     def test_raw_files_by_time_kind_and_origin(self, catalog):
         early, late = raw_file("a1"), raw_file("b2", kind="hex", start=T0 + DAY, end=T0 + DAY, processed=True)
         empty = raw_file("c3", start=None, end=None, received=T0 + 2 * DAY, origin="simulated")

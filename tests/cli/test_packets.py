@@ -21,7 +21,11 @@ def run(tmp_path, monkeypatch):
     store.add(light_curves(3), "light.xml")
     store.add(housekeeping(MAXI, 4), "hk.xml")
     lab = SimpleNamespace(
-        settings=Settings(home=tmp_path), catalog=store.catalog, archive=store.archive, clock=store.clock
+        settings=Settings(home=tmp_path),
+        catalog=store.catalog,
+        archive=store.archive,
+        versions=store.versions,
+        clock=store.clock,
     )
 
     @contextmanager

@@ -85,7 +85,8 @@ class TestHelper:
             helper._watched.process.kill()
             wait_for(lambda: not helper._watched.runs(), "its death")
             helper.ensure()
-            assert living(again := helper._watched.pid)
+            again = helper._watched.pid
+            assert living(again)
         wait_for(lambda: not living(again), "its end")
 
     def test_it_is_not_needed_where_up_runs(self, tmp_path, monkeypatch):

@@ -29,6 +29,10 @@ class TeamLab:
         return self.store.archive
 
     @property
+    def versions(self):
+        return self.store.versions
+
+    @property
     def clock(self):
         return self.store.clock
 

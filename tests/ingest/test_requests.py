@@ -27,6 +27,7 @@ from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.requests import request_keys
 from stixlab.telemetry.sources import read_packets
 from stixlab.timing import to_datetime
+from tests.support.chain import new_chain
 from tests.support.science import NOW, aspect_burst, pixel_request, quicklook, spectrogram_request
 
 
@@ -227,3 +228,43 @@ def test_what_was_sent_twice_has_two_records(store):
         "sci-xray-cpd_2505080001-50001_flight",
     ]
     assert request_of(store, "sci-xray-cpd_2505080001-50001-2_flight").complete
+
+
+def test_an_ingest_of_files_makes_the_records(tmp_path):
+    """Through the front door: two files, the second completes what the first left open."""
+    block = pixel_request(4)
+    chain = new_chain(tmp_path / "home")
+    for name, chosen in (("a.bin", [0, 1]), ("b.bin", [2, 3])):
+        (tmp_path / name).write_bytes(block.select(chosen).data.tobytes())
+    assert not chain.ingest(tmp_path / "a.bin").failed
+    assert [r.complete for r in chain.catalog.requests.find()] == [False]
+    assert not chain.ingest(tmp_path / "b.bin").failed
+    (record,) = chain.catalog.requests.find()
+    assert (record.complete, record.n_packets, record.version) == (True, 4, 2)
+    assert not chain.ingest(tmp_path / "a.bin", tmp_path / "b.bin").failed
+    assert chain.catalog.requests.find() == [record]
+
+
+@given(st.data())
+@settings(max_examples=20, deadline=None)
+def test_changed_bytes_never_stop_the_records(data):
+    """Any bytes but those of the framing may be wrong: nothing raises, no packet is counted twice or forgotten."""
+    block = PacketBlock.concatenate(world())
+    content = block.data.copy()
+    for _ in range(data.draw(st.integers(1, 12))):
+        packet = data.draw(st.integers(0, len(block) - 1))
+        byte = data.draw(st.integers(10, int(block.lengths[packet]) - 1))
+        content[block.offsets[packet] + byte] = data.draw(st.integers(0, 255))
+    read = read_packets(content.tobytes(), "x", load_versions())[0]
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        store.add(read)
+        records = store.catalog.requests.find()
+        science = np.isin(read.ssid, (20, 21, 22, 23, 24, 42)) & (read.service == 21)
+        counted = sum(r.n_packets + r.n_damaged for r in records)
+        assert counted <= np.count_nonzero(science)
+        assert counted + sum(r.n_conflicts for r in records) + 1 >= np.count_nonzero(science)
+        for record in records:
+            if record.n_packets:
+                assert len(request_of(store, record.id)) == record.n_packets
+        assert store.add(read) == ([], len(records))

@@ -159,7 +159,7 @@ def test_spectrograms_come_back_and_a_change_of_state_begins_a_structure(n_times
     duration = rng.integers(5, 200, n_times)
     edges = np.concatenate([[60], 60 + np.cumsum(duration)])
     data = Spectrogram(
-        edges[:-1], int(edges[-1]), rng.integers(0, 31, (n_times, n_energies)), rng.integers(0, 31, n_times),
+        edges[:-1], duration, rng.integers(0, 31, (n_times, n_energies)), rng.integers(0, 31, n_times),
         rate_control_state=state,
     )  # fmt: skip
     columns = decoded(spectrogram_packets(request(), data, Departure(NEW), VERSIONS))

@@ -15,6 +15,7 @@ from stixlab.idb import load_versions
 from stixlab.telemetry.assembly import Assembled, assemble
 from stixlab.telemetry.data_times import data_spans, time_stamps
 from stixlab.telemetry.decode import Columns, decode
+from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock, Status
 from stixlab.telemetry.sequences import Headers
 from stixlab.telemetry.sources import read_packets
@@ -167,6 +168,12 @@ def test_numbers_telecommand_origin_and_time_stamp_keep_requests_apart():
     assert [p.origin for p in parts] == ["flight"] * 4 + ["simulated"]
 
 
+def test_simulated_packets_never_complete_a_real_request():
+    simulated = pixel_request(4, destination=SIMULATED_DESTINATION)
+    parts = assemble(decoded(pixel_request(4).select([0, 1]), simulated.select([2, 3])))
+    assert [(p.origin, len(p), p.complete) for p in parts] == [("flight", 2, False), ("simulated", 2, False)]
+
+
 def changed(block: PacketBlock, index: int, byte: int, value: int) -> PacketBlock:
     data = block.data.copy()
     data[block.offsets[index] + byte] ^= value
@@ -238,8 +245,6 @@ class TestWithoutNumbers:
         block = aspect_burst(2, sequence_flag=0)
         other = aspect_burst(2, sequence_flag=0, first_count=202, sent=NOW + 20, data=NOW - 8979, samples=5)
         values = decoded(other, spid=ASPECT).values | {"NIX00490": np.full(2, 32)}
-        from stixlab.telemetry.encode import encode
-
         slower = encode(
             ASPECT, values, scet_coarse=[NOW + 20, NOW + 30], sequence_count=[202, 203], sequence_flag=0
         )
@@ -270,8 +275,6 @@ def test_real_packets_are_parts_of_requests(real_data: Path):
 def test_offsets_of_both_versions_in_one_structure():
     """Before 2.26.35 the start of a bin has another name; packets of both can be assembled together."""
     old = 650_000_000
-    from stixlab.telemetry.encode import encode
-
     new = decoded(pixel_request(2))
     values = dict(new.values)
     values["NIX00441"] = values.pop("NIX00404") + 5

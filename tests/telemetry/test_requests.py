@@ -11,7 +11,7 @@ from stixlab.errors import ParameterError
 from stixlab.idb import load_versions
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock, Status
 from stixlab.telemetry.packet_file import PacketFile, PacketFileWriter
-from stixlab.telemetry.requests import RequestKey, gather, request_keys
+from stixlab.telemetry.requests import RequestIndex, RequestKey, gather, request_keys
 from stixlab.telemetry.sources import read_packets
 from tests.support.packets import housekeeping
 from tests.support.science import NOW, aspect_burst, pixel_request, quicklook, spectrogram_request
@@ -19,11 +19,11 @@ from tests.support.science import NOW, aspect_burst, pixel_request, quicklook, s
 KEY = RequestKey("flight", 21, 2_505_080_001, 50_001)
 
 
-def stored(path: Path, *blocks: PacketBlock) -> PacketFile:
+def stored(path: Path, *blocks: PacketBlock) -> RequestIndex:
     with PacketFileWriter(path, load_versions()) as writer:
         for block in blocks:
             writer.append(block)
-    return PacketFile.open(path)
+    return RequestIndex(PacketFile.open(path))
 
 
 def as_read(*blocks: PacketBlock, cut: int = 0) -> PacketBlock:

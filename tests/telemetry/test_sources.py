@@ -107,12 +107,12 @@ def test_damage_to_a_table_of_packets_loses_only_what_it_hits(real_data: Path) -
 
 
 def test_a_telecommand_report_is_told_apart_and_counted(real_data: Path) -> None:
-    """It holds no telemetry; nothing of it is lost, nothing decoded yet."""
+    """It holds no telemetry; its commands are counted, `stixlab.telemetry.telecommands` reads them."""
     content = (real_data / "telemetry" / "xml" / "PktTcReport_b421e25c.xml").read_bytes()
     block, report = read(content)
     assert len(block) == 0
     assert report.kind == "edds-tc"
-    assert report.remarks["telecommand report kept, not decoded yet"].count == content.count(
+    assert report.remarks["telecommand report, holds no packets"].count == content.count(
         b"<PktTcReportListElement>"
     )
 
