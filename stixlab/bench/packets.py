@@ -77,6 +77,7 @@ def _searches(
     last = find_packets(catalog, archive, versions, clock, limit=1, count=False)
     further: tuple[tuple[str, Callable[[], object]], ...] = (
         ("the latest packets of the whole archive, not counted", find(count=False)),
+        ("a year, copies of several files once", find(**year, distinct=True)),
         ("a packet by its id, decoded", lambda: get_packet(catalog, archive, versions, clock, last.ids[0])),
     )
     for name, step in further:

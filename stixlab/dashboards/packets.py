@@ -235,7 +235,10 @@ class View:
         self.list.options = []
         self.packet, self.tree.value = None, ""
         try:
-            found = find_packets(self._lab, limit=PAGE, **self.state.conditions())
+            state = self.state
+            # without any of these the search stops when the page is full: years of packets are not counted
+            count = bool({"start", "file", "request"} & set(state.given))
+            found = find_packets(self._lab, limit=PAGE, count=count, **state.conditions())
         except StixlabError as error:
             self.found, self.message.value = None, _problem(error)
         else:
@@ -305,7 +308,10 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _summary(found: PacketTable) -> str:
-    text = f"{len(found):,} of {found.total:,} packets, from {found.n_files:,} files."
+    if found.total is None:
+        text = f"{len(found):,} packets{', and more behind them; give a time to count them' if found.more else ''}."
+    else:
+        text = f"{len(found):,} of {found.total:,} packets, from {found.n_files:,} files."
     if not len(found):
         text = "No packet meets all of this; take a condition away."
     if found.missing:

@@ -21,14 +21,16 @@ __all__ = ["Candidate", "Folder", "Lookout", "Signature", "is_unfinished", "prin
 
 SETTLE_S = 1.0
 """A file is complete when size and times were the same so long."""
-INTERVAL_S = 1.0
-"""Pause between two looks through a folder, if these take no more than a tenth of it."""
+INTERVAL_S = 0.5
+"""Pause between two looks through a folder, if these are quick."""
 _EMPTY_SETTLE_S = 10.0
 """Many programs make a file first and fill it later."""
 _COARSE_SETTLE_S = 2.5
 """Where the file system keeps whole or even seconds, a change could hide within one."""
 _NAMES_SHARE, _ALL_SHARE = 10.0, 20.0
 """A look at names takes at most a tenth of the time, one at all files a twentieth."""
+_AFTER_ALL = 2.5
+"""Pause after a look at all files, which takes about four times as long as one at names."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~")
 _INT64_MAX = 2**63 - 1
 
@@ -143,7 +145,7 @@ class Folder:
         if every:
             self._all_looked, self._all_took = ended, ended - began
         self.last_look = began
-        self.next_look = ended + max(INTERVAL_S, _NAMES_SHARE * (ended - began) if not every else 0.0)
+        self.next_look = ended + max(INTERVAL_S, (_AFTER_ALL if every else _NAMES_SHARE) * (ended - began))
 
     def look_at(self, path: str) -> Iterator[tuple[str, Signature]]:
         """The file of a path, or the files below it, as far as they are not known."""

@@ -45,7 +45,7 @@ DayKey = tuple[str, str, str]
 """Product type, origin, UTC day (``YYYY-MM-DD``)."""
 GOOD = (Status.OK, Status.TRAILING)
 """Packets that give data: all their fields are there."""
-_CHUNK_BYTES = 1 << 25
+_CHUNK_BYTES = 1 << 23
 _SCHEME_REASONS = {
     SchemeProblem.IMPOSSIBLE: "expected a compression scheme of at most 8 bits; its counts have no value",
     SchemeProblem.NO_SIGN: "expected a compression scheme with a sign bit, as the data have negative values",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from stixlab.timing import FINE_PER_SECOND, ClockTable
 
 if TYPE_CHECKING:
+    from stixlab.archive import Archive
     from stixlab.model import RawFile
     from stixlab.telemetry.packet_file import PacketFile
 
@@ -75,12 +77,17 @@ def _no_places() -> NDArray[np.int64]:
 
 def copy_keys(packets: PacketFile, index: NDArray[np.intp], ticks: Ticks) -> NDArray[np.uint64]:
     """(len(index),) equal for packets of the same bytes and time: copies that came in several files."""
-    return _mixed(ticks, packets["content_hash"][index])
+    spread: NDArray[np.uint64] = ticks.view(np.uint64) * _ODD
+    spread ^= packets["content_hash"][index]
+    return spread
 
 
 @dataclass
 class Page:
-    """The first packets found so far: by time, then by the hash of the file, then by place in it."""
+    """The first packets found so far: by time, then by the hash of the file, then by place in it.
+
+    It keeps places, not open files: a page may be made of more files than a process may have open.
+    """
 
     limit: int
     """How many are kept."""
@@ -94,7 +101,9 @@ class Page:
     """(n,) its place in its file."""
     file: NDArray[np.int64] = field(default_factory=_no_places)
     """(n,) number of its file in `files`."""
-    files: list[tuple[RawFile, PacketFile]] = field(default_factory=list)
+    keys: NDArray[np.uint64] = field(default_factory=lambda: _no_places().view(np.uint64))
+    """(n,) equal for copies."""
+    files: list[RawFile] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
@@ -118,55 +127,46 @@ class Page:
         if self.is_full:
             chosen = np.flatnonzero(rank <= self.rank(self.ticks[-1:]))
             index, ticks, rank = index[chosen], ticks[chosen], rank[chosen]
-        if len(index) > self.limit:
-            chosen = np.lexsort((index, rank))
-            if self.distinct:
-                chosen = chosen[_first_of_each(copy_keys(packets, index[chosen], ticks[chosen]))]
-            chosen = chosen[: self.limit]
-            index, ticks = index[chosen], ticks[chosen]
         if not len(index):
             return
-        self.files.append((raw_file, packets))
-        ticks = np.concatenate([self.ticks, ticks])
-        index = np.concatenate([self.index, index])
-        file = np.append(self.file, np.full(len(index) - len(self.file), len(self.files) - 1))
-        hashes = np.array([f.sha256 for f, _ in self.files])
-        order = np.lexsort((index, hashes[file], self.rank(ticks)))
-        self._keep(ticks, index, file, order)
-        if self.distinct:
-            order = order[_first_of_each(_mixed(self.ticks, self.gather("content_hash")))]
-        self._keep(ticks, index, file, order[: self.limit])
-        kept, self.file = np.unique(self.file, return_inverse=True)
-        self.files = [self.files[i] for i in kept]
+        keys = copy_keys(packets, index, ticks)
+        chosen = self._first(np.lexsort((index, rank)), keys)
+        self.files.append(raw_file)
+        self.ticks = np.concatenate([self.ticks, ticks[chosen]])
+        self.index = np.concatenate([self.index, index[chosen]])
+        self.keys = np.concatenate([self.keys, keys[chosen]])
+        self.file = np.append(self.file, np.full(len(chosen), len(self.files) - 1))
+        hashes = np.array([f.sha256 for f in self.files])
+        order = np.lexsort((self.index, hashes[self.file], self.rank(self.ticks)))
+        self._keep(self._first(order, self.keys))
 
     def cut(self, limit: int) -> None:
         """Let go of what is behind the first packets."""
-        self._keep(self.ticks, self.index, self.file, np.arange(min(limit, len(self.ticks))))
+        self._keep(np.arange(min(limit, len(self.ticks))))
 
-    def _keep(
-        self, ticks: Ticks, index: NDArray[np.int64], file: NDArray[np.int64], order: NDArray[np.intp]
-    ) -> None:
-        self.ticks, self.index, self.file = ticks[order], index[order], file[order]
+    def _first(self, order: NDArray[np.intp], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """The part of an order that fits onto the page."""
+        if self.distinct:
+            order = order[np.sort(np.unique(keys[order], return_index=True)[1])]
+        return order[: self.limit]
 
-    def gather(self, name: str) -> NDArray[Any]:
-        """(n,) a column of the packets on the page; ``origin``: index into `ORIGINS`."""
-        found = np.zeros(len(self.ticks), dtype=np.int64)
-        for number, (_, packets) in enumerate(self.files):
+    def _keep(self, order: NDArray[np.intp]) -> None:
+        self.ticks, self.index, self.keys = self.ticks[order], self.index[order], self.keys[order]
+        kept, self.file = np.unique(self.file[order], return_inverse=True)
+        self.files = [self.files[i] for i in kept]
+
+
+def gather(page: Page, archive: Archive, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """(n,) columns of the packets on a page; ``origin``: index into `stixlab.vocabulary.ORIGINS`."""
+    found: dict[str, NDArray[Any]] = {name: np.zeros(len(page.ticks), dtype=np.int64) for name in names}
+    for number, raw_file in enumerate(page.files):
+        packets = archive.open_packets(raw_file.sha256)
+        rows = np.flatnonzero(page.file == number)
+        for name in names:
             values = header_column(packets, name)
-            rows = np.flatnonzero(self.file == number)
-            found = found.astype(values.dtype, copy=False)
-            found[rows] = values[self.index[rows]]
-        return found
-
-
-def _mixed(ticks: Ticks, content_hash: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    spread: NDArray[np.uint64] = ticks.view(np.uint64) * _ODD
-    return spread ^ content_hash
-
-
-def _first_of_each(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Places of the first of equal keys, in order."""
-    return np.sort(np.unique(keys, return_index=True)[1])
+            found[name] = found[name].astype(values.dtype, copy=False)
+            found[name][rows] = values[page.index[rows]]
+    return found
 
 
 def header_column(packets: PacketFile, name: str) -> NDArray[Any]:

@@ -116,6 +116,7 @@ def find_packets(
     page.cut(limit)
     return table_of(
         page,
+        archive,
         versions,
         clock,
         total=looked.total if count else None,

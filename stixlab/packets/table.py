@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stixlab.idb import Versions
 from stixlab.packets.identity import packet_id
-from stixlab.packets.page import UNTIMED, Page
+from stixlab.packets.page import UNTIMED, Page, gather
 from stixlab.packets.query import STATUSES
 from stixlab.timing import ClockTable, format_utc
 from stixlab.vocabulary import ORIGINS
@@ -19,6 +19,8 @@ from stixlab.vocabulary import ORIGINS
 if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
+
+    from stixlab.archive import Archive
 
 __all__ = ["COLUMNS", "PacketTable", "table_of", "title_of"]
 
@@ -127,10 +129,13 @@ _GATHERED = (
     "synchronised", "length", "request", "tc_sequence", "generation_time", "reception_time",
 )  # fmt: skip
 """Columns that are taken as they stand in the packet files."""
+_TRANSLATED = ("era", "status", "origin")
+"""Columns that are said in words."""
 
 
 def table_of(
     page: Page,
+    archive: Archive,
     versions: Versions,
     clock: ClockTable,
     *,
@@ -140,22 +145,22 @@ def table_of(
     missing: Sequence[str],
 ) -> PacketTable:
     """The table of a page."""
-    columns = {name: page.gather(name) for name in _GATHERED}
+    columns = gather(page, archive, (*_GATHERED, *_TRANSLATED))
+    era, status, origin = (columns.pop(name) for name in _TRANSLATED)
     for name in ("generation_time", "reception_time"):
         columns[name] = columns[name].astype("datetime64[us]")
-    files = [page.files[i][0] for i in page.file]
-    places = page.index.tolist()
+    files = [page.files[i] for i in page.file]
     untimed = page.ticks == UNTIMED
     time = clock.ticks_to_utc(np.where(untimed, 0, page.ticks)).astype("datetime64[us]")
     time = np.where(columns["synchronised"], time, columns["generation_time"])
     time[untimed] = np.datetime64("NaT")
-    kinds = zip(page.gather("era").tolist(), columns["spid"].tolist(), strict=True)
+    kinds = zip(era.tolist(), columns["spid"].tolist(), strict=True)
     columns |= {
-        "id": _texts(packet_id(f.sha256, i) for f, i in zip(files, places, strict=True)),
+        "id": _texts(packet_id(f.sha256, i) for f, i in zip(files, page.index.tolist(), strict=True)),
         "time": time,
-        "title": _texts(title_of(versions, era, spid) for era, spid in kinds),
-        "status": _texts(STATUSES[s] for s in page.gather("status")),
-        "origin": _texts(ORIGINS[o] for o in page.gather("origin")),
+        "title": _texts(title_of(versions, *kind) for kind in kinds),
+        "status": _texts(STATUSES[s] for s in status),
+        "origin": _texts(ORIGINS[o] for o in origin),
         "file": _texts(f.names[0] for f in files),
         "sha256": _texts(f.sha256 for f in files),
         "index": page.index,

@@ -50,6 +50,8 @@ _SHORTEST_CALIBRATION_S = 3600
 _ASK_AFTER_S = 600
 """From the end of the data asked for to the first packet."""
 _SPACING_S = 2.0
+_LONGEST_REQUEST_BINS = 1500
+"""What fits into times of 0.1 s in 16 bits, as on board until 2021."""
 _LISTED = (3.0, 5.0)
 """Times of rise and of decay around a maximum that the instrument's own list takes as the flare."""
 
@@ -127,7 +129,11 @@ class Instrument:
         if {"lightcurve", "quicklook"} & set(self.what):
             number = coarse // (BINS_PER_PACKET * BIN_S)
             streams.append(light_curve_packets(seen, coarse, fine, number, self.versions))
-        flares = [f for f in self.flares if time[0] <= f.peak < time[-1] + np.timedelta64(BIN_S, "s")]
+        flares = [
+            f
+            for f in self.flares
+            if (time[0] if n_before else self.start) <= f.peak < time[-1] + np.timedelta64(BIN_S, "s")
+        ]
         if "quicklook" in self.what:
             streams += self._quicklook(expected, coarse, fine, flares)
         if "calibration" in self.what and n_bins * BIN_S >= _SHORTEST_CALIBRATION_S:
@@ -199,12 +205,16 @@ class Instrument:
         """Requests of a flare: all begin to arrive at the same time, so that their packets alternate."""
         if flare.size < self.asked_above:
             return []
-        windows = [np.searchsorted(time, request_window(flare, kind)) for kind in self.kinds]
-        last = max(int(b) for _, b in windows) if windows else 0
+        windows = []
+        for kind in self.kinds:
+            a, b = (int(x) for x in np.searchsorted(time, request_window(flare, kind)))
+            a = min(a, len(time) - 1)
+            windows.append((a, min(max(b, a + 1), a + _LONGEST_REQUEST_BINS)))
+        last = max((b for _, b in windows), default=0)
         leave_s = coarse + last * BIN_S + _ASK_AFTER_S
         made = []
         for kind, (a, b) in zip(self.kinds, windows, strict=True):
-            occasion = Occasion(flare, expected.select(slice(int(a), int(b))), coarse + int(a) * BIN_S, fine)
+            occasion = Occasion(flare, expected.select(slice(a, b)), coarse + a * BIN_S, fine)
             made.append(make_request(occasion, kind, leave_s, self.versions, spacing_s=_SPACING_S))
             sent = made[-1].packets.scet_coarse[[0, -1]]
             if self.versions.eras_at(sent)[0] != self.versions.eras_at(sent)[1]:

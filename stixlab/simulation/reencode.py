@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from stixlab.ephemeris.clock import load_clock
 from stixlab.errors import ParameterError
 from stixlab.idb import Versions, load_versions
-from stixlab.simulation.calibration import CalibrationSpectra, calibration_packets
 from stixlab.simulation.reencode_quicklook import QUICKLOOK_SSIDS, quicklook_block
 from stixlab.simulation.reencode_tables import FitsProduct, one_word, open_product, row_masks
 from stixlab.simulation.request_packets import pixel_packets, raw_pixel_packets, spectrogram_packets
@@ -33,7 +32,6 @@ _ASK_AFTER_S = 600
 """From the end of the data to the first packet: made up."""
 _SPACING_S = 2.0
 _NO_STATE = 0
-_ZERO_CELSIUS = 273.15
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def reencode(
     ----------
     path
         Quicklook light curve, background, variance, spectra or flare flag; raw, compressed or summed pixel data;
-        spectrogram; calibration spectra.
+        spectrogram.
     out
         Folder, made when missing; the file is named ``REENCODED_...``.
     kind
@@ -100,7 +98,7 @@ def reencode(
     else:
         write_binary(block, file)
     request = int(product.first("request_id")) if "request_id" in product else 0
-    n_bins = len(product.data["time"])
+    n_bins = len(product.rows("time"))
     return Reencoded(
         path.name, product.ssid, request, n_bins, len(block), int(block.lengths.sum()), total, file
     )
@@ -124,46 +122,12 @@ def reencode_product(product: FitsProduct, versions: Versions) -> tuple[PacketBl
     elif ssid == 24:
         block, total = _spectrogram(product, versions)
         first = int(block.scet_coarse[0]) // 300
-    elif ssid == 41:
-        block, total = _calibration(product, versions)
-        first = int(block.scet_coarse[0]) // 400
     else:
         raise product.fail(
             f"packets of SSID {ssid} cannot be made from L1; read now: {', '.join(map(str, QUICKLOOK_SSIDS))}, 20, 21, "
-            "22, 24, 41"
+            "22, 24"
         )
     return number_packets(block, first + np.arange(len(block))), total
-
-
-def _calibration(product: FitsProduct, versions: Versions) -> tuple[PacketBlock, int]:
-    scheme = product.scheme("compression_scheme_counts_skm")
-    counts = product.counts_of("counts", scheme)[0]
-    used = product.first("subspectrum_mask").astype(bool)
-    parts = [
-        product.first(f"subspec_{name}").astype(np.int64)[used]
-        for name in ("lowest_channel", "num_points", "num_summed_channel")
-    ]
-    start, live_ms = int(product.first("scet_coarse")), round(float(product.first("live_time")))
-    duration_s = float(product.first("integration_time"))
-    if duration_s < live_ms / 1000:
-        # old files take the seconds of the packet for 0.1 s
-        duration_s *= 10
-    curve = versions.at(start).point_pairs[versions.at(start).parameters["NIX00125"].curve]
-    warm = float(product.first("average_temperature")) - _ZERO_CELSIUS
-    order = np.argsort(curve[1])
-    run = CalibrationSpectra(
-        start_s=start,
-        duration_s=round(duration_s),
-        live_ms=live_ms,
-        counts=counts,
-        subspectra=tuple(zip(*(p.tolist() for p in parts), strict=True)),
-        scheme=scheme,
-        temperature=round(float(np.interp(warm, curve[1][order], curve[0][order]))),
-    )
-    if sum(int(run.part(i).sum()) for i in range(len(run.subspectra))) != int(counts.sum()):
-        raise product.fail("expected no counts outside the parts that are sent; found some")
-    leave = Departure(start + run.duration_s, 0, _SPACING_S, REENCODED_DESTINATION)
-    return calibration_packets(run, leave, versions), int(counts.sum())
 
 
 def _request(product: FitsProduct) -> Request:
@@ -204,12 +168,12 @@ def _pixel_data(product: FitsProduct, ssid: int, versions: Versions) -> tuple[Pa
         triggers = product.integers("triggers")
         if product.holds_codes:
             triggers = product.counts_of("triggers", request.triggers_scheme)
-    masks = row_masks(product.data["pixel_masks"])
+    masks = row_masks(product.rows("pixel_masks"))
     if masks.ndim == 1:
         sets = tuple(1 << p for p in range(12) if one_word(masks, "pixel mask", product) >> p & 1)
     else:
         one_word(
-            row_masks(product.data["pixel_masks"].reshape(len(masks), -1)[:, :48]), "pixel sets", product
+            row_masks(product.rows("pixel_masks").reshape(len(masks), -1)[:, :48]), "pixel sets", product
         )
         sets = tuple(int(w) for w in masks[0] if w)
     if ssid == 20:
@@ -224,7 +188,7 @@ def _pixel_data(product: FitsProduct, ssid: int, versions: Versions) -> tuple[Pa
         raise product.fail("expected no counts outside the masks of pixels and energies; found some")
     data = PixelCounts(
         start, length, kept, triggers, sets,
-        detector_mask=one_word(row_masks(product.data["detector_masks"]), "detector mask", product),
+        detector_mask=one_word(row_masks(product.rows("detector_masks")), "detector mask", product),
         energy_low=tuple(low.tolist()), energy_high=tuple(high.tolist()),
         rate_control_state=_states(product, len(start)),
     )  # fmt: skip

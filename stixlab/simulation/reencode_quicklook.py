@@ -59,7 +59,7 @@ class _Bins:
 
     def control(self, name: str) -> NDArray[Any]:
         """(n,) or (n, bits) of the row of CONTROL of each bin."""
-        return self.product.control[name][self.row]
+        return self.product.rows(name)[self.row]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +121,12 @@ def quicklook_block(product: FitsProduct, versions: Versions) -> tuple[PacketBlo
 def _bins(product: FitsProduct) -> _Bins:
     start, length = product.ticks()
     row = product.integers("control_index").reshape(len(start))
-    index = product.control["index"].astype(np.int64)
+    index = product.rows("index").astype(np.int64)
     # rows of CONTROL are named by their column index, which need not be in order
     places = np.argsort(index, kind="stable")
     row = places[np.minimum(np.searchsorted(index[places], row), len(index) - 1)]
     first = (
-        product.control["scet_coarse"][row].astype(np.int64) * FINE_PER_SECOND
-        + product.control["scet_fine"][row]
+        product.rows("scet_coarse")[row].astype(np.int64) * FINE_PER_SECOND + product.rows("scet_fine")[row]
     )
     # on-board times of packets are exact, those of bins were rounded
     exact = first + np.rint((start - first) / np.maximum(length, 1)).astype(np.int64) * length
@@ -300,14 +299,13 @@ def _spectra(product: FitsProduct, versions: Versions) -> tuple[PacketBlock, int
     first = np.flatnonzero(place % capacity == 0)
     sizes = np.diff(first, append=len(new))
     codes = compress(counts, *scheme)
-    row = np.minimum(first // per_row, len(start) - 1)
     columns = {
         "NIX00445": time[first] // FINE_PER_SECOND,
         "NIX00446": time[first] % FINE_PER_SECOND,
         "NIX00405": round(step / _TENTH) - 1,
         **_schemes(115, scheme),
         **_schemes(112, trigger_scheme),
-        "NIXD0407": row_masks(product.control["pixel_mask"])[np.zeros_like(row)],
+        "NIXD0407": row_masks(product.first("pixel_mask")[None])[0],
         "NIX00089": sizes,
         "NIX00100": detector,
         **{f"NIX{452 + c:05}": codes[:, c] for c in range(N_CHANNELS)},

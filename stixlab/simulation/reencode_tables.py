@@ -47,15 +47,25 @@ class FitsProduct:
     def __contains__(self, name: str) -> bool:
         return name in self.control or name in self.data
 
-    def first(self, *names: str) -> NDArray[Any]:
-        """The first row of a column of CONTROL, or of DATA; of the first name that is there."""
+    def rows(self, *names: str) -> NDArray[Any]:
+        """A column of CONTROL, or of DATA: of the first name that is there.
+
+        Raises
+        ------
+        FormatError
+            If none is there, or it has no rows.
+        """
         for name in names:
             for table in (self.control, self.data):
                 if name in table and len(table[name]):
-                    return np.asarray(table[name][0])
+                    return table[name]
         raise self.fail(
             f"expected a column {' or '.join(names)}; found none; is it an L1 product of the instrument?"
         )
+
+    def first(self, *names: str) -> NDArray[Any]:
+        """The first row of such a column."""
+        return np.asarray(self.rows(*names)[0])
 
     @property
     def ssid(self) -> int:
@@ -72,7 +82,7 @@ class FitsProduct:
             return 24
         if "compression_scheme_counts_skm" not in self.control:
             return 20
-        masks = self.data["pixel_masks"]
+        masks = self.rows("pixel_masks")
         return 21 if masks.ndim == 2 or masks.shape[1] == masks.shape[2] else 22
 
     def integers(self, name: str) -> NDArray[np.int64]:
@@ -129,6 +139,10 @@ class FitsProduct:
         """
         values = self.integers(name)
         if self.holds_codes:
+            if values.min() < 0 or values.max() > 255:
+                raise self.fail(
+                    f"expected codes from 0 to 255 in {name}, as no column of errors is there; found {values.max()}"
+                )
             return decompress(values.astype(np.uint8), *scheme)[0]
         if scheme == (0, 0, 7):
             return values
@@ -173,7 +187,7 @@ class FitsProduct:
         unit = self.units.get(name, "")
         if unit not in _SECONDS:
             raise self.fail(f"expected {name} in s or cs; found {unit}")
-        return self.data[name].astype(np.float64) * _SECONDS[unit]
+        return self.rows(name).astype(np.float64) * _SECONDS[unit]
 
     def ticks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(n,) on-board start and length of the bins, 1/65536 s."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
 from stixlab.idb import Versions, load_versions
@@ -259,28 +260,40 @@ def _in_eras(blocks: Iterator[PacketBlock], versions: Versions) -> Iterator[Pack
     era: int | None = None
     held: list[PacketBlock] = []
     n_held = 0
+
+    def placed(block: PacketBlock, start: int | None) -> PacketBlock:
+        """With the eras of packets at its start, or none."""
+        own = versions.eras_at(block.scet_coarse)
+        telling = _telling(block)
+        before = np.searchsorted(telling, np.arange(len(block)), side="right") - 1
+        inherited = own if start is None else np.full(len(block), start, dtype=np.uint8)
+        if len(telling):
+            inherited = np.where(before < 0, inherited, own[telling][before])
+        return with_eras(block, np.where(block.synchronised, own, inherited).astype(np.uint8), versions)
+
+    waiting = True
     for block in blocks:
-        telling = np.flatnonzero(block.synchronised & (block.status != Status.UNKNOWN))
-        if era is None:
+        telling = _telling(block)
+        if waiting:
+            held.append(block)
             first = int(telling[0]) if len(telling) else len(block)
             n_held += int(block.offsets[first] - block.offsets[0])
-            if n_held > _HELD_BACK:
-                yield from held
-                held = []
-                era = -1
-            elif not len(telling):
-                held.append(block)
-                continue
-            else:
+            if n_held <= _HELD_BACK:
+                if not len(telling):
+                    continue
                 era = int(versions.eras_at(block.scet_coarse[first]))
-                for early in held:
-                    yield with_eras(early, np.full(len(early), era, dtype=np.uint8), versions)
-                held = []
-        own = versions.eras_at(block.scet_coarse)
-        before = np.searchsorted(telling, np.arange(len(block)), side="right") - 1
-        start = own if era < 0 else np.full(len(block), era, dtype=np.uint8)
-        inherited = np.where(before < 0, start, own[telling][before] if len(telling) else start)
-        yield with_eras(block, np.where(block.synchronised, own, inherited).astype(np.uint8), versions)
+            waiting = False
+            for early in held:
+                yield placed(early, era)
+            held = []
+        else:
+            yield placed(block, era)
         if len(telling):
-            era = int(own[telling[-1]])
-    yield from held
+            era = int(versions.eras_at(block.scet_coarse[telling[-1]]))
+    for early in held:
+        yield placed(early, None)
+
+
+def _telling(block: PacketBlock) -> NDArray[np.int64]:
+    """Indices of the packets whose clock can be believed."""
+    return np.flatnonzero(block.synchronised & (block.status != Status.UNKNOWN))

@@ -82,7 +82,8 @@ def test_numbers_may_be_several():
 def test_without_a_link_the_latest_packets_are_listed(lab):
     view = View(lab, "")
     assert len(ids(view)) == PAGE
-    assert "200 of 253 packets, from 2 files" in view.message.value
+    assert "200 packets, and more behind them" in view.message.value
+    assert "200 of 253 packets, from 2 files" in View(lab, "start=2020-01-01").message.value
     assert view.packet is None, "nothing is opened that nobody asked for"
     assert (view.next_button.disabled, view.back_button.disabled) == (False, True)
 

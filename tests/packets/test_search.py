@@ -1,6 +1,7 @@
 """Search for packets: conditions, order, pages; always against looking at every packet in turn."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +184,24 @@ def test_copies_that_came_in_several_files_are_listed_once_if_asked(store):
     assert store.find().total == 15
     found = store.find(distinct=True)
     assert (found.total, len(found), len(set(found["scet_coarse"].tolist()))) == (5, 5, 5)
+
+
+def test_a_page_may_be_made_of_more_files_than_a_process_may_have_open(store):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(60):
+        store.add(housekeeping(MAXI, 1, start=T0 + number), f"file{number}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files() + 20, hard))
+    try:
+        found = store.find(limit=1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (found.total, len(found), found.missing) == (60, 60, ())
+
+
+def _open_files():
+    return max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1
 
 
 def test_files_without_packets_are_left_alone(three):

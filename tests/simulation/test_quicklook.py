@@ -7,7 +7,7 @@ import pytest
 
 from stixlab.ephemeris.clock import load_clock
 from stixlab.idb import load_versions
-from stixlab.simulation import REQUEST_KINDS, WHAT, demonstration, simulate
+from stixlab.simulation import REQUEST_KINDS, WHAT, SolarFlare, demonstration, simulate
 from stixlab.simulation.calibration import simulate_calibration
 from stixlab.simulation.channels import channel_counts, pixel_pattern
 from stixlab.simulation.instrument import BACKGROUND, count, expect, observe
@@ -265,3 +265,19 @@ def test_a_range_too_short_for_spectra_or_calibration_is_made_without(tmp_path):
     assert columns.single("NIX00273").tolist() == [2]
     assert truth.calibrations == ()
     assert (status == Status.OK).all()
+
+
+@pytest.mark.parametrize("day", [DAY, "2020-06-01"])
+def test_very_short_and_very_long_flares_at_the_limits_of_the_range_are_asked_for_too(tmp_path, day):
+    """Until 2021 a request could not be longer than 6553.5 s."""
+    start = np.datetime64(day, "ns")
+    sizes = ((0, 0.05, 0.05), (60, 300.0, 4000.0), (239, 500.0, 1.0))
+    flares = [SolarFlare(start + np.timedelta64(m, "m"), 9000.0, rise, decay) for m, rise, decay in sizes]
+    truth = simulate(
+        start, start + np.timedelta64(4, "h"), out=tmp_path, flares=flares, what=("science",),
+        requests=("pixel-data", "spectrogram", "aspect"),
+    )  # fmt: skip
+    block = decode_all(read(truth), VERSIONS)[1]
+    assert set(block.status.tolist()) == {Status.OK}
+    assert len(truth.requests) == 9
+    assert min(r.n_bins for r in truth.requests) >= 1

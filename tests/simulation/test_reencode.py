@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from stixlab.cli.reencode import reencode_command
 from stixlab.ephemeris.clock import load_clock
-from stixlab.errors import FormatError, ParameterError
+from stixlab.errors import FormatError, ParameterError, StixlabError
 from stixlab.idb import load_versions
 from stixlab.simulation.reencode import reencode
 from stixlab.telemetry.compression import decompress
@@ -238,11 +238,16 @@ def test_a_gap_begins_a_new_packet(tmp_path):
         ({"counts": ("5D", np.full((5, 5), 0.5))}, "whole numbers"),
         ({"counts": ("5D", np.full((5, 5), 1001.0))}, r"scheme \(0, 5, 3\) can give"),
         ({"rcr": None}, "column rcr"),
+        ({"timedel": None}, "column timedel"),
+        ({"triggers_err": None, "counts": ("5D", np.full((5, 5), 300.0))}, "codes from 0 to 255"),
+        ({"counts": ("5D", np.full((5, 5), np.nan))}, "whole numbers"),
+        ({"counts": ("5D", np.full((5, 5), -1.0))}, "without a sign|or a sign"),
+        ({"control_index": None}, "column control_index"),
     ],
 )
 def test_what_cannot_be_turned_back_is_told(tmp_path, change, words):
     path = write_product(tmp_path / "a.fits", **change)
-    with pytest.raises(FormatError, match=words):
+    with pytest.raises(StixlabError, match=words):
         reencode(path, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -265,3 +270,34 @@ def test_the_command_does_what_it_can_and_tells_the_rest(tmp_path):
     assert [f["file"] for f in told["files"]] == ["REENCODED_good.bin"]
     assert [f["source"] for f in told["failed"]] == ["bad.fits"]
     assert told["files"][0]["origin"] == "re-encoded"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spectra_of_detectors_come_back_with_their_times(real_data, tmp_path):
+    """Packets of 116 spectra, as the file says of its own; each detector again after 1024 s."""
+    path = product(real_data, "*ql-spectra_20200506*")
+    control, data = opened(path)
+    _, columns = again(path, tmp_path)
+    order = np.argsort(data["time"], kind="stable")
+    found = np.stack([columns[f"NIX{452 + c:05}"] for c in range(32)], axis=1)
+    value, _ = decompress(found.ravel(), *scheme(control, "compression_scheme_spectra_skm"))
+    assert np.array_equal(value.reshape(-1, 32), np.asarray(data["spectra"])[order].reshape(-1, 32))
+    assert np.array_equal(columns["NIX00100"], np.asarray(data["detector_index"])[order].ravel())
+    assert columns.counts("NIX00100").max() <= 116
+    start = np.repeat(columns.single("NIX00445").astype(int), columns.counts("NIX00100"))
+    time = start + 32 * columns["NIX00485"].astype(int)
+    for detector in range(32):
+        steps = np.diff(time[columns["NIX00100"] == detector])
+        assert np.median(steps) == 1024
+        assert steps.min() >= 1023
+
+
+@pytest.mark.parametrize(
+    "pattern", ["l1/sci/*l3-*", "l1/ql/*tmstatus*", "cal/solo_L1_stix-cal*", "l1/hk/*maxi*"]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_products_without_a_way_back_are_named(real_data, tmp_path, pattern):
+    """Visibilities lost their codes, the flare list has no packets of its own, housekeeping is physical."""
+    (path,) = real_data.glob(pattern)
+    with pytest.raises(FormatError, match=path.name[:20]):
+        reencode(path, out=tmp_path)
