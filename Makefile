@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check bench set-up set-up-tests lint types clean
+.PHONY: run test check bench fuzz set-up set-up-tests lint types clean
 
 run: set-up  ## install what is missing, then start everything
 	@exec $(BIN)/stixlab up
@@ -16,6 +16,9 @@ test: set-up-tests lint types  ## everything that CI runs
 
 check: set-up-tests lint types  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow and not browser and not remote and not alone"
+
+fuzz: set-up-tests  ## a million damaged packets through the decoder, about half an hour
+	STIXLAB_FUZZ_PACKETS=1000000 $(BIN)/python -m pytest tests/telemetry/test_fuzz.py
 
 bench: set-up  ## the benchmarks; fails on a missed goal
 	$(BIN)/stixlab bench --check

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,14 +140,14 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
 
         def make(progress: Callable[[str, int, int], None] | None = None) -> Ingestor:
             follow = (lambda days: _follow(settings, catalog, archive, days, progress)) if pipelines else None
-            return Ingestor(
+            ingestor = Ingestor(
                 catalog=catalog,
                 archive=archive,
                 versions=load_versions(settings.idb, settings.home / IMPORTED),
                 clock=load_clock(settings.spice),
                 trigger=follow,
-                **({"progress": progress} if progress else {}),
             )
+            return replace(ingestor, progress=progress) if progress else ingestor
 
         yield make
 

@@ -171,7 +171,7 @@ class Archive:
         """
         from stixlab.telemetry.packet_file import PacketFile
 
-        path = self.path(layout.packets_key(sha256))
+        path = self.root / layout.packets_key(sha256)
         try:
             return PacketFile.open(path)
         except OSError as error:

@@ -8,7 +8,8 @@ from stixlab.errors import AccessError
 
 if TYPE_CHECKING:
     from stixlab.client.lab import Lab
-    from stixlab.packets import PacketTable, PacketTree
+    from stixlab.packets.table import PacketTable
+    from stixlab.packets.tree import PacketTree
 
 __all__ = ["find_packets", "get_packet"]
 

@@ -18,6 +18,7 @@ from stixlab.model import Product, RawFile
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.packet_file import PacketFile
 from stixlab.telemetry.sources import Kind
+from stixlab.telemetry.streams import unpacked
 from stixlab.timing import ClockTable, to_datetime
 from stixlab.vocabulary import FLIGHT, ORIGINS, PRODUCT_TYPES
 
@@ -167,7 +168,7 @@ def _imported(raw_file: RawFile, day: str, archive: Archive, clock: ClockTable) 
     from stixlab.products.formats.fits_dialects import read_fits
     from stixlab.products.level1 import split_days
 
-    content = archive.read_raw(raw_file.sha256)
+    content = unpacked(archive.read_raw(raw_file.sha256))
     ds = read_fits(Path(raw_file.names[0]), clock, content=content)
     return next((part for found, part in split_days(ds) if str(found) == day), None)
 

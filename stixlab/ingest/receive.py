@@ -17,6 +17,7 @@ from stixlab.datasets.report import BuildReport
 from stixlab.errors import FormatError
 from stixlab.idb import Versions
 from stixlab.model import RawFile, Telecommand
+from stixlab.packets.page import covered_times
 from stixlab.telemetry.decode import Columns, decode_all
 from stixlab.telemetry.duplicates import mark_duplicates
 from stixlab.telemetry.frames import PacketBlock, Status
@@ -24,6 +25,7 @@ from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.requests import request_keys
 from stixlab.telemetry.schemes import SchemeProblem, scheme_problems
 from stixlab.telemetry.sources import Kind, iter_packets, recognise
+from stixlab.telemetry.streams import unpacked
 from stixlab.telemetry.telecommands import read_telecommands
 from stixlab.timing import ClockTable, to_datetime, to_datetime64
 from stixlab.vocabulary import ORIGINS
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "GOOD",
     "DayKey",
     "Received",
     "decode_once",
@@ -43,8 +44,6 @@ __all__ = [
 
 DayKey = tuple[str, str, str]
 """Product type, origin, UTC day (``YYYY-MM-DD``)."""
-GOOD = (Status.OK, Status.TRAILING)
-"""Packets that give data: all their fields are there."""
 _CHUNK_BYTES = 1 << 23
 _SCHEME_REASONS = {
     SchemeProblem.IMPOSSIBLE: "expected a compression scheme of at most 8 bits; its counts have no value",
@@ -83,10 +82,6 @@ class _Taken:
         for ds in (d for parts in days.values() for d in parts):
             bounds = ds["time_bounds"].to_numpy()
             self.times.append(np.array([bounds.min(), bounds.max()]))
-        good = block.synchronised & (np.isin(block.status, GOOD) | (block.status == Status.UNDECODED))
-        if good.any():
-            utc = clock.to_utc(block.scet_coarse[good], block.scet_fine[good])
-            self.times.append(np.array([utc.min(), utc.max()]))
         self.n_blocks += 1
         # what was made of one of several pieces is not kept in memory: it is made anew from what is stored
         self.days = days if self.n_blocks == 1 else {key: [] for key in {*self.days, *days}}
@@ -104,7 +99,7 @@ class _Taken:
 
     @property
     def coverage(self) -> tuple[datetime | None, datetime | None]:
-        """Earliest and latest time of packet headers and data; none if no packet is synchronised."""
+        """Earliest and latest time of packets and data; none if nothing has a time."""
         if not self.times:
             return None, None
         return to_datetime(min(t.min() for t in self.times)), to_datetime(max(t.max() for t in self.times))
@@ -151,6 +146,8 @@ def receive_telemetry(
     packets = archive.open_packets(sha256)
     if len(packets):
         report.count_packets(packets.block)
+        span = covered_times(packets, clock)
+        taken.times += [np.array(span)] if span else []
     start, end = taken.coverage
     raw_file = RawFile(
         sha256=sha256,
@@ -186,7 +183,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
     kind = recognise(content, path.name)
     if kind is not Kind.FITS:
         raise FormatError(f"{path.name}: expected a FITS product, found {kind}; use `stixlab ingest` for it")
-    ds = read_fits(path, clock, content=content)
+    ds = read_fits(path, clock, content=unpacked(content))
     product, origin = ds.attrs["product"], ds.attrs["origin"]
     days: dict[DayKey, list[xr.Dataset]] = {
         (product, origin, str(day)): [part] for day, part in split_days(ds)

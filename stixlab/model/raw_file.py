@@ -18,16 +18,16 @@ class RawFile:
     names: tuple[str, ...]
     """Names under which it arrived, sorted."""
     kind: str
-    """What was recognised: ``edds-tm``, ``edds-tc``, ``hex``, ``binary``, ``lb-fits``, ``fits``."""
+    """What was recognised: ``edds-tm``, ``edds-tc``, ``moc-ascii``, ``hex``, ``binary``, ``lb-fits``, ``fits``."""
     size_bytes: int
     origin: str
     """``flight`` or ``simulated``."""
     received: datetime
     """UTC of the first arrival."""
     start: datetime | None = None
-    """UTC of the earliest synchronised packet header."""
+    """UTC of the earliest packet or data in it, as their times say."""
     end: datetime | None = None
-    """UTC of the latest synchronised packet header."""
+    """UTC of the latest."""
     packets: dict[str, int] = field(default_factory=dict)
     """Packets by status (``ok``, ``undecoded``, ``truncated``, ``unknown`` ...)."""
     structures: dict[str, int] = field(default_factory=dict)

@@ -109,37 +109,42 @@ def simulate(
     )
     if not run.n_bins:
         raise ParameterError(f"end: expected at least {BIN_S} s after the start; found {as_text(last)}")
+    made = _make(run, out, kinds, sun, progress)
+    if truth is not None:
+        write_bytes(truth, json.dumps(made.as_document(), indent=1).encode())
+    return made
+
+
+def _make(
+    run: Instrument, out: Path, kinds: Sequence[str], sun: Sequence[SolarFlare], progress: Progress | None
+) -> Truth:
+    """All files of a run, and what is true about them."""
     out.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     asked: list[TruthRequest] = []
     calibrated: list[TruthCalibration] = []
-    n_packets = 0
-    days = run.days()
+    n_packets, days = 0, run.days()
     for number, (n_bins_before, n_bins) in enumerate(days):
-        made = run.make(n_bins_before, n_bins)
-        day = run.bin_start(np.array([n_bins_before]))[0]
-        stem = f"SIMULATED_solo_PktTmRaw_{np.datetime_as_string(day, 's').replace('-', '').replace(':', '')}_seed{seed}"
-        files += _write(made, out / stem, kinds, clock)
-        n_packets += len(made.telemetry) + len(made.reports)
-        asked += [_asked(flare, m, clock) for flare, m in made.requests]
-        calibrated += [_calibrated(c, n, clock) for c, n in made.calibrations]
+        day = run.make(n_bins_before, n_bins)
+        begin = np.datetime_as_string(run.bin_start(np.array([n_bins_before]))[0], "s")
+        stem = f"SIMULATED_solo_PktTmRaw_{begin.replace('-', '').replace(':', '')}_seed{run.seed}"
+        files += _write(day, out / stem, kinds, run.clock)
+        n_packets += len(day.telemetry) + len(day.reports)
+        asked += [_asked(flare, m, run.clock) for flare, m in day.requests]
+        calibrated += [_calibrated(c, n, run.clock) for c, n in day.calibrations]
         if progress is not None:
             progress("simulating", number + 1, len(days))
-    inside = tuple(_truth(f) for f in sun if first <= f.peak < last)
-    done = Truth(
-        as_text(first),
-        as_text(last),
-        seed,
-        tuple(BACKGROUND.tolist()),
-        inside,
-        n_packets,
-        tuple(files),
-        tuple(asked),
-        tuple(calibrated),
+    return Truth(
+        start=as_text(run.start),
+        end=as_text(run.end),
+        seed=run.seed,
+        background=tuple(BACKGROUND.tolist()),
+        flares=tuple(_truth(f) for f in sun if run.start <= f.peak < run.end),
+        n_packets=n_packets,
+        files=tuple(files),
+        requests=tuple(asked),
+        calibrations=tuple(calibrated),
     )
-    if truth is not None:
-        write_bytes(truth, json.dumps(done.as_document(), indent=1).encode())
-    return done
 
 
 def demonstration(day: Any, *, out: Path, kinds: Sequence[str] = KINDS, **others: Any) -> Truth:

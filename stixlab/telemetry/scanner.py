@@ -21,6 +21,8 @@ __all__ = ["iter_blocks"]
 
 _NO_INDICES: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 _NO_HEADERS: NDArray[np.void] = np.zeros(0, dtype=EDDS_HEADER)
+_MOST_PACKETS = 1 << 18
+"""Of a block, more or less."""
 _BETWEEN = "bytes between packets"
 _TIMELESS = np.datetime64("NaT", "us")
 _PID_OF_BYTE = np.isin(np.arange(256) >> 4, [0xA, 0xB, 0xD, 0xE])
@@ -191,18 +193,32 @@ def iter_blocks(
     """Blocks of about so many bytes of packets, in the order of the file."""
     scanner = _Scanner(versions, report)
     waiting: list[_Found] = []
-    n_bytes = 0
+    n_bytes = n_packets = 0
     for batch in batches:
         found = scanner.scan(batch)
         if found is None:
             continue
         waiting.append(found)
         n_bytes += len(found.data)
-        if n_bytes >= block_bytes:
-            yield _block(waiting, versions, report)
-            waiting, n_bytes = [], 0
+        n_packets += len(found.borders.starts)
+        if n_bytes >= block_bytes or n_packets >= _MOST_PACKETS:
+            yield from _blocks(waiting, versions, report)
+            waiting, n_bytes, n_packets = [], 0, 0
     if waiting:
-        yield _block(waiting, versions, report)
+        yield from _blocks(waiting, versions, report)
+
+
+def _blocks(found: list[_Found], versions: Versions, report: DecodeReport) -> Iterator[PacketBlock]:
+    """One block, or several if a single batch holds very many packets: columns need more room than small packets."""
+    n = len(found[0].borders.starts)
+    if len(found) > 1 or n <= _MOST_PACKETS or len(found[0].headers) or found[0].reception_time is not None:
+        yield _block(found, versions, report)
+        return
+    borders, places = found[0].borders, found[0].source_offset
+    for first in range(0, n, _MOST_PACKETS):
+        part = slice(first, first + _MOST_PACKETS)
+        some = Borders(borders.starts[part], borders.ends[part], borders.truncated[part])
+        yield _block([_Found(found[0].data, some, places[part])], versions, report)
 
 
 def _block(found: list[_Found], versions: Versions, report: DecodeReport) -> PacketBlock:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from stixlab.telemetry.report import DecodeReport
 
-__all__ = ["Source", "Stream", "open_stream"]
+__all__ = ["Source", "Stream", "open_stream", "unpacked"]
 
 Source = Path | bytes | BinaryIO
 """What can be read from: the name of a file, its content, or an open file at its start."""
@@ -171,3 +171,12 @@ def open_stream(source: Source, report: DecodeReport) -> Iterator[Stream]:
         yield Stream(io.BytesIO(source), report)
     else:
         yield Stream(source, report)
+
+
+def unpacked(content: bytes) -> bytes:
+    """The content, unpacked if it is gzip; of a damaged one what can be read."""
+    if not content.startswith(_GZIP):
+        return content
+    with open_stream(content, DecodeReport(name="")) as stream:
+        pieces = iter(lambda: stream.read(_UNPACKED_AT_MOST), b"")
+        return b"".join(pieces)

@@ -1,5 +1,6 @@
 """From files to archive and catalogue: what comes of good files, bad files, repeated files."""
 
+import gzip
 import hashlib
 import random
 from pathlib import Path
@@ -327,3 +328,14 @@ def test_fits_and_telemetry_are_sent_to_the_right_command(chain, real_data, simu
     assert "stixlab import" in chain.ingest(light_curve).files[0].error
     telemetry = next(simulated.glob("*.bin"))
     assert "stixlab ingest" in chain.ingestor.import_files([telemetry]).files[0].error
+
+
+def test_a_packed_product_is_the_same_product(chain, real_data, tmp_path):
+    """FITS files are often given compressed."""
+    source = real_data / "l1/ql/solo_L1_stix-ql-LightCurve_20210117_V01.fits"
+    packed = tmp_path / f"{source.name}.gz"
+    packed.write_bytes(gzip.compress(source.read_bytes(), 1))
+    assert not chain.ingestor.import_files([packed]).failed
+    once = chain.contents()
+    assert not chain.ingestor.import_files([source]).failed
+    assert chain.contents() == once

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stixlab.errors import FormatError
 from stixlab.idb import load_versions
-from stixlab.telemetry import borders, pieces, sources, streams, texts
+from stixlab.telemetry import borders, pieces, scanner, sources, streams, texts
 from stixlab.telemetry.duplicates import mark_duplicates
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.report import DecodeReport
@@ -384,6 +384,33 @@ def test_eras_come_from_the_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     for chunk in (100, 10_000):
         block, _ = read_in_chunks(content, chunk)
         assert block.era.tolist() == [own] * 3 + [late] * 3 + [early] * 3
+
+
+def test_a_clock_of_an_unknown_packet_tells_nothing() -> None:
+    """Neither to those behind it nor to those before; its own era is that of its time."""
+    versions = load_versions()
+    strange = bytearray(housekeeping(n=1, start=650_000_000).packet(0))
+    strange[8] = 77
+    early = housekeeping(n=2, start=600_000_000, synchronised=False)
+    late = housekeeping(n=1, start=800_000_000)
+    content = early.packet(0) + bytes(strange) + early.packet(1) + late.packet(0)
+    strangers, others = (int(versions.eras_at(t)) for t in (650_000_000, 800_000_000))
+    for chunk in (100, 10_000):
+        assert read_in_chunks(content, chunk)[0].era.tolist() == [others, strangers, others, others]
+        own = int(versions.eras_at(600_000_000))
+        alone = read_in_chunks(content[: 3 * 109], chunk)[0]
+        assert alone.era.tolist() == [own, strangers, own]
+
+
+def test_blocks_of_very_small_packets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns of small packets need more room than the packets: blocks are cut by number too."""
+    block = housekeeping(n=50)
+    monkeypatch.setattr(scanner, "_MOST_PACKETS", 20)
+    report = DecodeReport(name="test")
+    blocks = list(iter_packets(block.data.tobytes(), "test", load_versions(), report))
+    assert [len(each) for each in blocks] == [20, 20, 10]
+    assert PacketBlock.concatenate(blocks).data.tobytes() == block.data.tobytes()
+    assert PacketBlock.concatenate(blocks).source_offset.tolist() == (109 * np.arange(50)).tolist()
 
 
 def test_a_binary_file_may_begin_with_anything(tmp_path: Path) -> None:
