@@ -20,7 +20,7 @@ check: set-up-tests lint types  ## lint, types and the fast tests
 fuzz: set-up-tests  ## a million damaged packets through the decoder, about half an hour
 	STIXLAB_FUZZ_PACKETS=1000000 $(BIN)/python -m pytest tests/telemetry/test_fuzz.py
 
-bench: set-up  ## the benchmarks; fails on a missed goal
+bench: set-up-tests  ## the benchmarks; fails on a missed goal
 	$(BIN)/stixlab bench --check
 
 set-up set-up-tests:

@@ -159,6 +159,10 @@ class Archive:
         self._check_writable()
         return PacketFileWriter(self.path(layout.packets_key(sha256)), versions)
 
+    def has_packets(self, sha256: str) -> bool:
+        """Whether the packets of a raw file are stored in the form of this version."""
+        return (self.root / layout.packets_key(sha256)).is_file()
+
     def open_packets(self, sha256: str) -> PacketFile:
         """The packets found in a raw file: mapped, not read.
 

@@ -35,7 +35,9 @@ def measure() -> Iterator[Measurement]:
     for day in _DAYS:
         with tempfile.TemporaryDirectory() as folder:
             end = np.datetime64(day) + np.timedelta64(1, "D")
-            truth = simulate(day, str(end), out=Path(folder), kinds=("bin",))
+            truth = simulate(
+                day, str(end), out=Path(folder), kinds=("bin",), what=("lightcurve", "housekeeping")
+            )
             content = b"".join(Path(p).read_bytes() for p in truth.files)
         block, _ = read_packets(content, "bench", versions)
         service, subtype, ssid = next(k for k, b in BUILDERS.items() if b.product == "ql-lightcurve")

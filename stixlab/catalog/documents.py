@@ -24,7 +24,7 @@ __all__ = ["Document", "from_document", "to_document", "truncate"]
 Document = dict[str, Any]
 Record = TypeVar("Record")
 
-_INT64 = range(-(2**63), 2**63)
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 def truncate(time: datetime) -> datetime:
@@ -72,7 +72,7 @@ def _plain(value: Any, where: str) -> Any:
         plain = {_key(k, where): _plain(v, f"{where}.{k}") for k, v in plain.items()}
     elif isinstance(plain, list | tuple):
         plain = [_plain(v, f"{where}[{i}]") for i, v in enumerate(plain)]
-    elif isinstance(plain, int) and plain not in _INT64:
+    elif isinstance(plain, int) and not _INT64_MIN <= plain <= _INT64_MAX:
         raise SchemaError(f"{where}: {plain} does not fit a signed integer of 64 bits; store it as text")
     elif plain is not None and not isinstance(plain, bool | int | str | float):
         raise SchemaError(

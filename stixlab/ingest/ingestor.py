@@ -145,7 +145,7 @@ class Ingestor:
                 planned[result.sha256].append(result)
                 continue
             known = self.catalog.raw_files.get(result.sha256)
-            if known is not None and known.processed:
+            if known is not None and known.processed and (products or self.archive.has_packets(known.sha256)):
                 self._note_names(known, [path.name])
                 batch.repeated.update(map(_day_key, known.days))
                 _describe(result, known, "repeated")

@@ -1,5 +1,6 @@
 """The store of arrivals, in memory and on a real server alike."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,14 @@ def test_the_same_content_under_the_same_path_is_one_record(arrivals):
     arrivals.save([arrival(), arrival(1)])
     arrivals.save([])
     assert arrivals.find() == [arrival(1), arrival()]
+
+
+def test_a_record_that_was_read_can_be_saved(arrivals):
+    """What the database gives for large numbers is a kind of integer of its own."""
+    arrivals.save([arrival()])
+    (found,) = arrivals.find()
+    arrivals.save([dataclasses.replace(found, attempts=2)])
+    assert arrivals.find() == [arrival(attempts=2)]
 
 
 def test_what_is_dropped_goes_with_what_is_saved(arrivals):

@@ -339,3 +339,15 @@ def test_a_packed_product_is_the_same_product(chain, real_data, tmp_path):
     once = chain.contents()
     assert not chain.ingestor.import_files([source]).failed
     assert chain.contents() == once
+
+
+def test_packets_that_are_gone_are_made_again_from_the_same_file(chain, simulated):
+    """As in an archive of an earlier version, which kept them in another form."""
+    chain.ingest(simulated)
+    before = chain.contents()
+    for path in chain.archive.root.rglob("*.packets"):
+        path.unlink()
+    report = chain.ingest(simulated)
+    assert {f.status for f in report.files} == {"new"}
+    assert chain.contents() == before
+    assert all(chain.archive.has_packets(f.sha256) for f in report.files)
