@@ -34,7 +34,7 @@ class BuildReport:
         if not faulty.any():
             return
         self.offsets.setdefault(reason, []).extend(source_offset[faulty].tolist())
-        log.warning("packets left out", extra={"reason": reason, "n_packets": int(faulty.sum())})
+        log.info("packets left out", extra={"reason": reason, "n_packets": int(faulty.sum())})
 
     @property
     def n_packets(self) -> int:

@@ -351,3 +351,29 @@ def test_packets_that_are_gone_are_made_again_from_the_same_file(chain, simulate
     assert {f.status for f in report.files} == {"new"}
     assert chain.contents() == before
     assert all(chain.archive.has_packets(f.sha256) for f in report.files)
+
+
+def test_reports_of_telecommands_go_into_the_catalogue(chain, real_data):
+    """The same report again changes nothing; `lab.telecommands` finds what it says."""
+    report = chain.ingest(real_data / "telemetry" / "xml")
+    (taken,) = [f for f in report.files if f.kind == "edds-tc"]
+    assert taken.telecommands == {"new": 2, "changed": 0}
+    found = chain.lab.telecommands(name="ZIX*")
+    assert [c.name for c in found] == ["ZIX0602A", "ZIX0602A"]
+    assert chain.lab.telecommands("2020-05-18", "2020-05-19") == found
+    chain.ingest(real_data / "telemetry" / "xml")
+    assert chain.lab.telecommands() == found
+
+
+def test_packets_and_requests_of_real_files_are_found(chain, real_data):
+    """By request and by text; a tree of each packet."""
+    chain.ingest(real_data / "telemetry" / "hex")
+    (cpd,) = chain.lab.requests(type="sci-xray-cpd")
+    assert cpd.n_packets == 1
+    assert not cpd.complete
+    assembled = chain.lab.request(cpd.id)
+    assert len(assembled.columns["NIX00260"]) > 100
+    table = chain.lab.packets(request=cpd.request_id)
+    (identity,) = table.ids
+    assert chain.lab.packet(identity).find("NIX00037")[0].raw == (cpd.request_id,)
+    assert len(chain.lab.packets(text="calibration spectra")) >= 1
