@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from stixlab.model import Arrival, Run
     from stixlab.pipeline.session import RunSession
 
-__all__ = ["archive_folder", "connect", "open_catalog", "open_ingestor", "open_lab", "start_run", "watch", "work"]
+__all__ = [
+    "archive_folder",
+    "connect",
+    "open_catalog",
+    "open_ingestor",
+    "open_lab",
+    "start_run",
+    "watch",
+    "work",
+]
 
 _OPERATOR = "operator"
 
@@ -189,12 +198,15 @@ def watch(
         If the home cannot be written.
     """
     import dataclasses
+    import importlib
 
     from stixlab.ingest.watch import Watcher
     from stixlab.services.helper import Helper
 
     n_failures = 0
     worker = Helper("worker", settings.home)
+    for name in ("products.level1", "products.formats.fits", "products.formats.zarr", "pipeline.discovery"):
+        importlib.import_module(f"stixlab.{name}")  # now, not while the first file waits
 
     def queue(catalog: Any, days: list[Any]) -> list[dict[str, Any]]:
         from stixlab.ingest.triggers import queue_runs, runs_for_days

@@ -115,6 +115,8 @@ def make_supervisor(settings: Settings, told: Callable[[Any], None]) -> Supervis
     """The parts in the order of their start."""
     parts = [] if settings.mongo_uri.get_secret_value() else [database_part(settings.home)]
     parts += [_watch_part(settings)] if settings.watched_folders else []
+    # An archive that is empty is there all the same: without its folder nothing would ever be ready.
+    factory.archive_folder(settings).mkdir(parents=True, exist_ok=True)
     return Supervisor([*parts, _hub_part(settings)], settings.home, told, url=settings.public_url)
 
 

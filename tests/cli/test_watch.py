@@ -41,6 +41,7 @@ class TestSettings:
 
         assert names() == ["database", "watch", "hub"]
         assert (tmp_path / "incoming").is_dir()
+        assert (tmp_path / "archive").is_dir()
         assert names(watch="none") == ["database", "hub"]
 
     def test_nothing_to_watch_is_wrong_usage(self, tmp_path, monkeypatch):
