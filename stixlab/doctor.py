@@ -6,13 +6,20 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stixlab import factory
-from stixlab.errors import StixlabError
+from stixlab.errors import ArchiveError, StixlabError
 from stixlab.settings import Settings, project_folder
 
-__all__ = ["Finding", "examine"]
+if TYPE_CHECKING:
+    from stixlab.archive import Archive
+    from stixlab.archive.verify import Verified
+    from stixlab.catalog import MongoCatalog
+
+__all__ = ["Finding", "examine", "examine_archive"]
 
 _LEAST_FREE_GB = 1.0
 
@@ -39,6 +46,7 @@ def examine(settings: Settings) -> list[Finding]:
         ("definitions", _definitions),
         ("pipelines", _pipelines),
         ("database", _database),
+        ("archive", _archive),
     )
     found = []
     for what, check in checks:
@@ -51,6 +59,60 @@ def examine(settings: Settings) -> list[Finding]:
                 Finding(what, ok=False, found=str(error), cure="see whether the path is right and readable")
             )
     return found
+
+
+def examine_archive(
+    settings: Settings, *, repair: bool = False, progress: Callable[[str, int, int], None] | None = None
+) -> Verified:
+    """Verify every checksum of the archive.
+
+    Parameters
+    ----------
+    settings
+    repair
+        Make tables of contents and reduced levels again first; what they are made from is not touched.
+    progress
+        Called as the work goes on.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    AccessError
+        If something is to be repaired and the role may only read.
+    ArchiveError
+        If the archive cannot be written.
+    """
+    from stixlab.archive import Archive
+    from stixlab.archive.verify import verify_archive
+
+    archive = Archive(factory.archive_folder(settings), writable=repair and settings.access == "operator")
+    with factory.open_catalog(settings) as catalog:
+        if repair:
+            _rebuild_tables(catalog, archive)
+        return verify_archive(
+            archive,
+            raw_files=catalog.raw_files.find(brief=True),
+            products=catalog.products.find(hidden=None),
+            runs=catalog.runs.find(),
+            progress=progress,
+        )
+
+
+def _rebuild_tables(catalog: MongoCatalog, archive: Archive) -> None:
+    """Tables of contents and reduced levels by what the catalogue shows; those that cannot be made are told later."""
+    from stixlab.archive.bookkeeping import rebuild_contents
+    from stixlab.archive.levels import WIDTHS_S
+    from stixlab.archive.retention import iter_tables
+
+    with archive.writing():
+        shown = [p for p in catalog.products.find() if p.zarr]
+        tables = {(p.level, p.type, p.origin) for p in shown if p.type in WIDTHS_S}
+        for table in sorted({*iter_tables(archive), *tables}):
+            level, product_type, origin = table
+            chosen = [p for p in shown if (p.level, p.type, p.origin) == table]
+            with suppress(ArchiveError):
+                rebuild_contents(archive, chosen, level=level, product_type=product_type, origin=origin)
 
 
 def _python(_: Settings) -> str:
@@ -107,3 +169,17 @@ def _database(settings: Settings) -> str:
     with factory.open_catalog(settings) as catalog:
         host, port = catalog.database.client.address or ("?", 0)
         return f"answers at {host}:{port}"
+
+
+def _archive(settings: Settings) -> str:
+    from stixlab.archive import Archive
+    from stixlab.archive.schema import ARCHIVE_VERSION, check_version
+
+    archive = Archive(factory.archive_folder(settings))
+    with factory.open_catalog(settings) as catalog:
+        found = min(check_version(archive), catalog.schema_version)
+    if found < ARCHIVE_VERSION:
+        raise ArchiveError(
+            f"archive: expected version {ARCHIVE_VERSION}; found {found}; `stixlab migrate` brings it up to date"
+        )
+    return f"version {found} at {archive.root}; `stixlab doctor --archive` verifies every checksum"

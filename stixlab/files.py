@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stixlab.errors import ArchiveError
+from stixlab.errors import ArchiveError, StixlabError
 
 __all__ = [
     "TEMPORARY",
@@ -93,6 +93,9 @@ def new_file(path: Path) -> Iterator[Path]:
             os.close(handle)
         temporary.replace(path)
         flush_folder(path.parent)
+    except StixlabError:  # some are OSErrors, too, and have told already what is wrong
+        _remove(temporary)
+        raise
     except OSError as error:
         _remove(temporary)
         raise write_failed(path, error) from error
@@ -123,6 +126,9 @@ def new_folder(path: Path) -> Iterator[Path]:
         else:
             temporary.rename(path)
             flush_folder(path.parent)
+    except StixlabError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise write_failed(path, error) from error

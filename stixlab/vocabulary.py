@@ -28,7 +28,10 @@ __all__ = [
     "product_type",
 ]
 
-DIMS = ("time", "detector", "pixel", "energy", "direction", "sub_collimator", "bound")
+DIMS = (
+    *("time", "detector", "accumulator", "pixel", "energy", "channel"),
+    *("direction", "sub_collimator", "flare", "bound"),
+)
 """Dimensions, singular, in the order in which they stand on a variable."""
 
 FLIGHT = "flight"

@@ -7,13 +7,13 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from stixlab import files
-from stixlab.archive import layout
+from stixlab.archive import layout, schema
 from stixlab.errors import AccessError, ArchiveError, ConflictError, FormatError, NotInCatalogError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["Archive"]
 
 _POLL_S = 0.2
 _PIECE = 1 << 22
-_SUPERSEDED_S = 86_400
+SUPERSEDED_S = 86_400
 """How long a dataset that was replaced stays for those who have it open."""
 
 
@@ -68,7 +68,7 @@ class Archive:
         ConflictError
             If another process has not finished after `wait_s` seconds.
         ArchiveError
-            If the archive's folder cannot be made or written.
+            If the archive's folder cannot be made or written, or is of a newer version of the package.
         """
         self._check_writable()
         path = self.root / ".writing"
@@ -81,6 +81,7 @@ class Archive:
             _lock(handle, wait_s)
             files.remove_temporaries(self.root)
             try:
+                schema.ensure_version(self)
                 yield
             finally:
                 fcntl.flock(handle, fcntl.LOCK_UN)
@@ -202,28 +203,75 @@ class Archive:
         if not path.exists():
             with files.new_folder(path) as temporary:
                 write_zarr(ds, temporary)
+        self.mark_named([key])
         return key
 
     def remove_superseded(
         self, level: str, product_type: str, day: np.datetime64, keep: set[str]
     ) -> list[str]:
-        """Remove datasets of a day that nothing names any more and that nobody can still be reading.
+        """Remove datasets of a day that were replaced a day ago or longer, so that nobody can still be reading them.
 
         Parameters
         ----------
         keep
-            Keys that the catalogue names.
+            Keys that the catalogue names. Others are marked as replaced now, if they are not yet.
         """
         self._check_writable()
         folder = self.path(layout.dataset_key(level, product_type, day, "", "")).parent
         stem = f"{product_type}_{str(day.astype('datetime64[D]')).replace('-', '')}_"
-        removed = []
-        for path in folder.glob(f"{stem}*.zarr"):
-            key = str(path.relative_to(self.root.resolve()))
-            if key not in keep and time.time() - path.stat().st_mtime > _SUPERSEDED_S:
-                shutil.rmtree(path)
-                removed.append(key)
-        return removed
+        root = self.root.resolve()
+        keys = [str(path.relative_to(root)) for path in folder.glob(f"{stem}*.zarr")]
+        self.mark_named(keep & set(keys))
+        replaced = set(keys) - keep
+        old = [key for key in sorted(replaced) if self.replaced_s(key) > SUPERSEDED_S]
+        self.mark_replaced(replaced)
+        for key in old:
+            self.remove(key)
+        return old
+
+    def mark_replaced(self, keys: Iterable[str]) -> None:
+        """Note that datasets or levels are named no more, from now on unless it was noted before."""
+        self._check_writable()
+        for key in keys:
+            path = self.path(key)
+            if path.exists() and not layout.replaced_mark(path).exists():
+                files.write_bytes(layout.replaced_mark(path), b"")
+
+    def mark_named(self, keys: Iterable[str]) -> None:
+        """Note that datasets are named after all."""
+        self._check_writable()
+        for key in keys:
+            layout.replaced_mark(self.path(key)).unlink(missing_ok=True)
+
+    def replaced_s(self, key: str) -> float:
+        """For how many seconds something has not been named any more; 0 if nobody noted that."""
+        try:
+            return time.time() - layout.replaced_mark(self.path(key)).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def remove(self, key: str) -> None:
+        """Remove a file or folder for good, whole: what a killed process leaves of it is removed by the next writer.
+
+        Raises
+        ------
+        ArchiveError
+            If the disk does not allow it.
+        """
+        self._check_writable()
+        path = self.path(key)
+        gone = path.with_name(f"{files.TEMPORARY}{os.getpid()}-{path.name}")
+        try:
+            path.rename(gone)
+            if gone.is_dir():
+                shutil.rmtree(gone)
+            else:
+                gone.unlink()
+            layout.replaced_mark(path).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise files.write_failed(path, error) from error
 
     def run_folder(self, run_id: str) -> Path:
         """Folder of a run, made when missing."""

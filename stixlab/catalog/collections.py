@@ -5,7 +5,7 @@ The stores are written once, over `Collection`; `stixlab.catalog.memory` offers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from pymongo import ReturnDocument
@@ -34,6 +34,9 @@ class Collection(Protocol):
 
     def find(self, query: Query, fields: Sequence[str] = ()) -> list[Document]:
         """Documents that match, in no order; only the named fields if any are named."""
+
+    def each(self) -> Iterator[Document]:
+        """All documents, one after the other, in no order; not all of them in memory."""
 
     def insert(self, document: Document) -> bool:
         """Whether it was added; False if the id is taken."""
@@ -76,6 +79,15 @@ class MongoCollection:
         """Documents that match, in no order."""
         wanted = dict.fromkeys(fields, 1) if fields else None
         return self._ask("find", lambda: list(self._collection.find(query, wanted)))
+
+    def each(self) -> Iterator[Document]:
+        """All documents, one after the other."""
+        cursor = self._ask("find", lambda: self._collection.find({}))
+        while True:
+            document = self._ask("find", lambda: next(cursor, None), repeat=False)
+            if document is None:
+                return
+            yield document
 
     def insert(self, document: Document) -> bool:
         """Whether it was added."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stixlab.catalog.collections import Query
@@ -43,6 +43,10 @@ class MemoryCollection:
         if not fields:
             return found
         return [{k: v for k, v in d.items() if k == "_id" or k in fields} for d in found]
+
+    def each(self) -> Iterator[Document]:
+        """All documents, one after the other."""
+        yield from self.find({})
 
     def insert(self, document: Document) -> bool:
         """Whether it was added."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from stixlab.catalog.collections import Collection
@@ -47,6 +47,7 @@ class Products:
         origin: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
+        hidden: bool | None = False,
     ) -> list[Product]:
         """Products that touch ``[start, end)``, earliest first.
 
@@ -56,6 +57,8 @@ class Products:
             Only products of this type, level, origin.
         start, end
             UTC with a zone. Open where None.
+        hidden
+            Whether to give those that are shown (by default), those that are hidden, or (None) all.
 
         Raises
         ------
@@ -74,7 +77,8 @@ class Products:
             query["end"] = {"$gt": truncate(start)}
         query |= _selection(type, level, origin)
         found = [from_document(d, Product) for d in self._collection.find(query)]
-        return sorted(found, key=lambda p: (p.start, p.product_id))
+        chosen = [p for p in found if hidden is None or bool(p.hidden) == hidden]
+        return sorted(chosen, key=lambda p: (p.start, p.product_id))
 
     def latest(
         self,
@@ -88,8 +92,7 @@ class Products:
         for key in self._newest.find(_selection(type, level, origin)):
             selection = {name: key[name] for name in ("type", "level", "origin")}
             recent = {"start": {"$gte": key["since"]}}
-            found = self._collection.find(recent | selection) or self._collection.find(selection)
-            for document in found:
+            for document in self._shown(recent | selection) or self._shown(selection):
                 product = from_document(document, Product)
                 if best is None or _later(product) > _later(best):
                     best = product
@@ -105,13 +108,16 @@ class Products:
     ) -> Product | None:
         """The product with the least distance from a time, the earlier of two; None if there is none."""
         moment = truncate(time)
-        found = self._collection.find(_selection(type, level, origin), ("start", "end"))
+        found = self._shown(_selection(type, level, origin), ("start", "end", "hidden"))
 
         def distance(document: Document) -> tuple[timedelta, datetime, str]:
             away = max(document["start"] - moment, moment - document["end"], timedelta())
             return away, document["start"], document["_id"]
 
         return self.get(min(found, key=distance)["_id"]) if found else None
+
+    def _shown(self, query: Document, fields: Sequence[str] = ()) -> list[Document]:
+        return [d for d in self._collection.find(query, fields) if not d.get("hidden")]
 
     def save(self, product: Product) -> None:
         """Put a record in the place of the one with its id, if any.

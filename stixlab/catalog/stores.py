@@ -8,6 +8,7 @@ from typing import Any, Self
 from pymongo.database import Database
 
 from stixlab.catalog.arrivals import Arrivals
+from stixlab.catalog.audit import AuditTrail
 from stixlab.catalog.collections import Collection, MongoCollection
 from stixlab.catalog.documents import Document
 from stixlab.catalog.flares import Flares
@@ -16,8 +17,9 @@ from stixlab.catalog.raw_files import RawFiles
 from stixlab.catalog.requests import Requests
 from stixlab.catalog.runs import Runs
 from stixlab.catalog.telecommands import Telecommands
+from stixlab.errors import CatalogError
 
-__all__ = ["Catalog", "MongoCatalog"]
+__all__ = ["COLLECTIONS", "SCHEMA_VERSION", "Catalog", "MongoCatalog"]
 
 # The embedded server takes the index of the first field of a query that has one; so the stores name times
 # first, and no index has more than one field.
@@ -29,8 +31,13 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "requests": (("start",), ("keys",), ("request_id",), ("complete",)),
     "telecommands": (("time",), ("sequence_count",), ("unique_id",)),
     "arrivals": (("status",), ("first_seen",)),
+    "audit": (("time",), ("subject",)),
 }
-_INDEX_VERSION = 2
+COLLECTIONS = (*_INDEXES, "newest")
+"""Names of the collections of records."""
+SCHEMA_VERSION = 2
+"""Form of the records that this version of the package writes: counts up when old ones must be made again."""
+_INDEX_VERSION = 3
 """Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
 
 
@@ -47,13 +54,33 @@ class Catalog:
 
     def __init__(self, collection: Callable[[str], Collection], *, writable: bool) -> None:
         self.writable = writable
-        self.raw_files = RawFiles(collection("raw_files"))
-        self.products = Products(collection("products"), collection("newest"))
-        self.flares = Flares(collection("flares"))
-        self.runs = Runs(collection("runs"))
-        self.requests = Requests(collection("requests"))
-        self.telecommands = Telecommands(collection("telecommands"))
-        self.arrivals = Arrivals(collection("arrivals"))
+        self.meta = collection("meta")
+        """What the catalogue tells about itself."""
+        self.collections = {name: collection(name) for name in COLLECTIONS}
+        """All records, as documents, by the name of their collection."""
+        named = self.collections
+        self.raw_files = RawFiles(named["raw_files"])
+        self.products = Products(named["products"], named["newest"])
+        self.flares = Flares(named["flares"])
+        self.runs = Runs(named["runs"])
+        self.requests = Requests(named["requests"])
+        self.telecommands = Telecommands(named["telecommands"])
+        self.arrivals = Arrivals(named["arrivals"])
+        self.audit = AuditTrail(named["audit"])
+
+    @property
+    def schema_version(self) -> int:
+        """Form in which the records are; 1 for catalogues that do not tell."""
+        note = self.meta.get("schema")
+        return (
+            SCHEMA_VERSION
+            if note is None and self.meta.get("indexes") is None
+            else (note or {"version": 1})["version"]
+        )
+
+    def set_schema_version(self, version: int) -> None:
+        """Note that all records are in this form now."""
+        self.meta.replace({"_id": "schema", "version": version})
 
     @property
     def database(self) -> Any:
@@ -96,8 +123,17 @@ class MongoCatalog(Catalog):
             return MongoCollection(database[name], writable=writable)
 
         super().__init__(collection, writable=writable)
+        self._check_schema()
         if writable:
             _make_indexes(collection)
+
+    def _check_schema(self) -> None:
+        note = self.meta.get("schema")
+        if note is not None and note["version"] > SCHEMA_VERSION:
+            raise CatalogError(
+                f"catalogue: expected records of form {SCHEMA_VERSION} or older; found {note['version']}; it was written by"
+                " a newer version of stixlab: install that"
+            )
 
     @property
     def database(self) -> Database[Document]:
@@ -116,4 +152,6 @@ def _make_indexes(collection: Callable[[str], Collection]) -> None:
     for name, indexes in _INDEXES.items():
         for fields in indexes:
             collection(name).index(*fields)
+    if note is None:  # a catalogue that is new
+        collection("meta").replace({"_id": "schema", "version": SCHEMA_VERSION})
     collection("meta").replace({"_id": "indexes", "version": _INDEX_VERSION})

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stixlab.cli.output import json_option, print_json, print_rows, say
 from stixlab.settings import read_settings
+
+if TYPE_CHECKING:
+    from stixlab.ephemeris.correlation import Clocks
+    from stixlab.timing import ClockTable
 
 __all__ = ["convert_time_command", "fetch_command", "flares_command", "products_command"]
 
@@ -94,34 +99,64 @@ def fetch_command(products: tuple[str, ...], *, out: Path, as_json: bool) -> Non
 @click.argument("times", nargs=-1, required=True)
 @json_option
 def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
-    """Convert TIMES: on-board time (``coarse:fine`` or seconds) to UTC, UTC to on-board time."""
+    """Convert TIMES: on-board time (``coarse:fine`` or seconds) to UTC, UTC to on-board time.
+
+    The clock is that of the products made here: the kernel of STIXLAB_SPICE, or the table shipped. Where another clock is
+    the better one for a time, because the kernel ends long before it, that is told too.
+    """
     from stixlab.ephemeris.clock import load_clock
-    from stixlab.errors import TimeError
-    from stixlab.timing import format_scet, format_utc, parse_time, parse_utc
+    from stixlab.ephemeris.correlation import Clocks
 
     clock = load_clock(read_settings().spice)
-    rows = []
-    for text in times:
-        utc = parse_time(text, clock)
-        try:
-            parse_utc(text)
-            given = "utc"
-        except TimeError:
-            given = "scet"
-        coarse, fine = clock.to_scet(utc)
-        rows.append(
-            {
-                "input": text,
-                "given": given,
-                "scet": format_scet(int(coarse), int(fine)),
-                "utc": format_utc(utc),
-                "clock": clock.source,
-                "accuracy_s": clock.accuracy_s,
-            }
-        )
+    clocks = Clocks.of(clock)
+    rows = [_converted(text, clock, clocks) for text in times]
     if as_json:
         print_rows(rows, (), as_json=True)
         return
     for row in rows:
         click.echo(row["scet"] if row["given"] == "utc" else row["utc"])
-    say(f"clock: {clock.source}, accurate to {clock.accuracy_s:g} s")
+    worst = max(row["accuracy_s"] for row in rows)
+    say(f"clock: {clock.source}, accurate to {worst:.3g} s")
+    for row in rows:
+        if row["better"] is not None:
+            better = row["better"]
+            found = better["scet"] if row["given"] == "utc" else better["utc"]
+            say(f"{row['input']}: {found} by {better['clock']}, accurate to {better['accuracy_s']:.3g} s")
+
+
+def _converted(text: str, clock: ClockTable, clocks: Clocks) -> dict[str, Any]:
+    """One time by the clock in use, and by the best one where that is another."""
+    import numpy as np
+
+    from stixlab.errors import TimeError
+    from stixlab.timing import FINE_PER_SECOND, format_scet, format_utc, parse_time, parse_utc
+
+    utc = parse_time(text, clock)
+    try:
+        parse_utc(text)
+        given = "utc"
+    except TimeError:
+        given = "scet"
+    coarse, fine = clock.to_scet(utc)
+    ticks = np.asarray(int(coarse) * FINE_PER_SECOND + int(fine))
+    first = clocks.sources[0]
+    best = clocks.to_scet(utc) if given == "utc" else clocks.to_utc(coarse, fine)
+    better = None
+    if str(best.source) != clock.source:
+        better = {
+            "scet": format_scet(int(best.coarse), int(best.fine)),
+            "utc": format_utc(np.datetime64(int(best.utc.astype(np.int64)), "ns")),
+            "clock": str(best.source),
+            "kind": str(best.kind),
+            "accuracy_s": float(best.accuracy_s),
+        }
+    return {
+        "input": text,
+        "given": given,
+        "scet": format_scet(int(coarse), int(fine)),
+        "utc": format_utc(utc),
+        "clock": clock.source,
+        "kind": first.kind,
+        "accuracy_s": float(first.accuracy_s(ticks)),
+        "better": better,
+    }

@@ -44,6 +44,12 @@ _COMMANDS = {
     "pipelines": ("pipelines", "List the pipelines and their parameters."),
     "run": ("pipelines", "Run a pipeline and wait for it."),
     "runs": ("pipelines", "List the runs of pipelines."),
+    "backup": ("archive", "Write catalogue and archive to one file."),
+    "restore": ("archive", "Make catalogue and archive from a backup."),
+    "trash": ("archive", "Hide and delete products; take both back."),
+    "audit": ("archive", "What was hidden, deleted, restored by hand."),
+    "clean": ("archive", "Remove for good what nothing needs any more."),
+    "migrate": ("archive", "Bring an archive of an older version up to date."),
     "bench": ("bench", "Measure how fast things are; with --check fail on a missed goal."),
 }
 

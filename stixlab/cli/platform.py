@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stixlab.cli.arrivals import arrivals_summary, print_arrivals
-from stixlab.cli.output import json_option, print_json, print_rows, say
+from stixlab.cli.output import json_option, print_json, print_rows, progress_bar, say
 from stixlab.settings import Settings, read_settings
 
 __all__ = [
@@ -167,11 +167,20 @@ def freshness(lab: Any) -> list[dict[str, Any]]:
 
 
 @click.command("doctor")
+@click.option("--archive", is_flag=True, help="Verify every checksum of the archive instead.")
+@click.option(
+    "--repair", is_flag=True, help="With --archive: make tables of contents and reduced levels again."
+)
 @json_option
-def doctor_command(*, as_json: bool) -> None:
+def doctor_command(*, archive: bool, repair: bool, as_json: bool) -> None:
     """Check the installation: settings, folders, programs, database, clock; exit status 1 if something is wrong."""
     from stixlab import doctor
 
+    if repair and not archive:
+        raise click.UsageError("doctor --repair: goes with --archive")
+    if archive:
+        _verify_archive(repair=repair, as_json=as_json)
+        return
     found = doctor.examine(read_settings())
     rows = [asdict(f) for f in found]
     if as_json:
@@ -182,6 +191,29 @@ def doctor_command(*, as_json: bool) -> None:
             if not each.ok and each.cure:
                 click.echo(f"      {'':<12} {each.cure}")
     if not all(f.ok for f in found):
+        click.get_current_context().exit(1)
+
+
+def _verify_archive(*, repair: bool, as_json: bool) -> None:
+    from stixlab import doctor
+
+    with progress_bar() as show:
+        found = doctor.examine_archive(read_settings(), repair=repair, progress=show)
+    if as_json:
+        for damage in found.damages:
+            print_json({"type": "damage", **asdict(damage)})
+        summary = {"looked_at": dict(found.looked_at), "n_bytes": found.n_bytes, "spare": found.spare}
+        print_json({"type": "archive", "ok": found.ok, "n_damages": len(found.damages), **summary})
+    else:
+        for damage in found.damages:
+            click.echo(f"FAIL  {damage.kind:<9} {damage.key}\n      {damage.found}\n      {damage.cure}")
+        counts = ", ".join(f"{n} {kind}" for kind, n in sorted(found.looked_at.items()))
+        click.echo(
+            f"looked at {counts}; {found.n_bytes / 1e6:.1f} MB; {len(found.damages)} missing or damaged"
+        )
+        if found.spare:
+            click.echo(f"{len(found.spare)} files that nothing names, such as {found.spare[0]}")
+    if not found.ok:
         click.get_current_context().exit(1)
 
 

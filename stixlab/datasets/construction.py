@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "make_dataset",
     "scet_key",
     "software_version",
+    "state_field",
     "step_ticks",
 ]
 
@@ -63,6 +65,41 @@ TIME_FIELDS = (
     ),
 )
 """The time axis, the same in every dataset."""
+
+
+def state_field(
+    name: str,
+    source: str,
+    meanings: Mapping[int, str],
+    text: str,
+    column: str,
+    *,
+    dims: tuple[str, ...] = ("time",),
+) -> Field:
+    """Declaration of a variable that holds a state as a small number.
+
+    Parameters
+    ----------
+    name, source, text, column
+        Of the variable, its parameter, its long name, its FITS column.
+    meanings
+        One word for each value.
+    dims
+    """
+    flags = {
+        "flag_values": np.array(list(meanings), dtype=np.uint8),
+        "flag_meanings": " ".join(meanings.values()),
+    }
+    return Field(
+        name,
+        dims,
+        "uint8",
+        "1",
+        text,
+        source_parameter=source,
+        fits_name=column,
+        attrs=MappingProxyType(flags),
+    )
 
 
 @cache

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-import numpy as np
-
+from stixlab.datasets.construction import state_field
 from stixlab.vocabulary import Field
 
 __all__ = ["MAXI_FIELDS", "MINI_FIELDS"]
@@ -62,27 +58,10 @@ def _number(name: str, source: str, dtype: str, text: str, column: str) -> Field
     return Field(name, ("time",), dtype, "1", text, source_parameter=source, fits_name=column)
 
 
-def _state(name: str, source: str, meanings: Mapping[int, str], text: str, column: str) -> Field:
-    flags = {
-        "flag_values": np.array(list(meanings), dtype=np.uint8),
-        "flag_meanings": " ".join(meanings.values()),
-    }
-    return Field(
-        name,
-        ("time",),
-        "uint8",
-        "1",
-        text,
-        source_parameter=source,
-        fits_name=column,
-        attrs=MappingProxyType(flags),
-    )
-
-
 _BEGIN = (
-    _state("software_running", "NIXD0021", _SOFTWARE, "software that runs", "sw_running"),
+    state_field("software_running", "NIXD0021", _SOFTWARE, "software that runs", "sw_running"),
     _number("instrument_number", "NIXD0022", "uint8", "number of the instrument", "instrument_number"),
-    _state("instrument_mode", "NIXD0023", _MODES, "mode of the instrument", "instrument_mode"),
+    state_field("instrument_mode", "NIXD0023", _MODES, "mode of the instrument", "instrument_mode"),
     *_physical(
         (
             (
@@ -127,14 +106,14 @@ _SOFTWARE_STATUS = (
         source_parameter="NIXD0002",
         fits_name="cpu_load",
     ),
-    _state(
+    state_field(
         "autonomous_boot",
         "NIXD0166",
         _NO_YES,
         "application software boots by itself",
         "autonomous_asw_boot_stat",
     ),
-    _state("memory_load_enabled", "NIXD0167", _NO_YES, "memory load is enabled", "memory_load_ena_flag"),
+    state_field("memory_load_enabled", "NIXD0167", _NO_YES, "memory load is enabled", "memory_load_ena_flag"),
     Field(
         "archive_memory_usage",
         ("time",),
@@ -144,10 +123,12 @@ _SOFTWARE_STATUS = (
         source_parameter="NIXD0003",
         fits_name="archive_memory_usage",
     ),
-    _state("processing_unit", "NIXD0004", _NOMINAL_REDUNDANT, "processing unit in use", "idpu_identifier"),
-    _state("spacewire_link", "NIXD0005", _NOMINAL_REDUNDANT, "SpaceWire link in use", "active_spw_link"),
-    _state("watchdog", "NIXD0169", _OFF_ON, "watchdog", "watchdog_state"),
-    _state("task_overrun", "NIXD0168", _OVERRUNS, "task that overran its time", "overruns_for_tasks"),
+    state_field(
+        "processing_unit", "NIXD0004", _NOMINAL_REDUNDANT, "processing unit in use", "idpu_identifier"
+    ),
+    state_field("spacewire_link", "NIXD0005", _NOMINAL_REDUNDANT, "SpaceWire link in use", "active_spw_link"),
+    state_field("watchdog", "NIXD0169", _OFF_ON, "watchdog", "watchdog_state"),
+    state_field("task_overrun", "NIXD0168", _OVERRUNS, "task that overran its time", "overruns_for_tasks"),
     _number(
         "spacewire_packets_received",
         "NIXD0079",
@@ -190,10 +171,10 @@ MINI_FIELDS: tuple[Field, ...] = (
         "voltage channels at fault, bit by bit",
         "fdir_stat_msk_hk_volt_ch",
     ),
-    _state(
+    state_field(
         "housekeeping_selftest", "NIXD0163", _NO_YES, "housekeeping self-test runs", "hkselftest_is_exec_stat"
     ),
-    _state("memory_service", "NIXD0164", _NO_YES, "memory service runs", "memory_ser_exec_stat_fla"),
+    state_field("memory_service", "NIXD0164", _NO_YES, "memory service runs", "memory_ser_exec_stat_fla"),
     _number(
         "fdir_current_mask",
         "NIXD0165",
@@ -278,10 +259,10 @@ MAXI_FIELDS: tuple[Field, ...] = (
     _number(
         "detectors_enabled", "NIXD0070", "uint32", "detectors enabled, bit by bit", "en/dis_detector_status"
     ),
-    _state("power_spacewire_1", "NIXD0080", _OFF_ON, "power of SpaceWire 1", "spw1-power_status"),
-    _state("power_spacewire_0", "NIXD0081", _OFF_ON, "power of SpaceWire 0", "spw0-power_status"),
+    state_field("power_spacewire_1", "NIXD0080", _OFF_ON, "power of SpaceWire 1", "spw1-power_status"),
+    state_field("power_spacewire_0", "NIXD0081", _OFF_ON, "power of SpaceWire 0", "spw0-power_status"),
     *(
-        _state(
+        state_field(
             f"power_quarter_{n}",
             f"NIXD00{86 - n}",
             _OFF_ON,
@@ -290,33 +271,37 @@ MAXI_FIELDS: tuple[Field, ...] = (
         )
         for n in (4, 3, 2, 1)
     ),
-    _state("power_aspect_b", "NIXD0086", _OFF_ON, "power of aspect system B", "aspect_b-power_status"),
-    _state("power_aspect_a", "NIXD0087", _OFF_ON, "power of aspect system A", "aspect_a-power_status"),
-    _state("attenuator_motor_2", "NIXD0088", _STILL_MOVING, "attenuator motor 2", "att_m2-moving"),
-    _state("attenuator_motor_1", "NIXD0089", _STILL_MOVING, "attenuator motor 1", "att_m1-moving"),
-    _state(
+    state_field("power_aspect_b", "NIXD0086", _OFF_ON, "power of aspect system B", "aspect_b-power_status"),
+    state_field("power_aspect_a", "NIXD0087", _OFF_ON, "power of aspect system A", "aspect_a-power_status"),
+    state_field("attenuator_motor_2", "NIXD0088", _STILL_MOVING, "attenuator motor 2", "att_m2-moving"),
+    state_field("attenuator_motor_1", "NIXD0089", _STILL_MOVING, "attenuator motor 1", "att_m1-moving"),
+    state_field(
         "high_voltage_17_32",
         "NIXD0090",
         _DISABLED_ENABLED,
         "high voltage of detectors 17 to 32",
         "hv17-32-enabled_status",
     ),
-    _state(
+    state_field(
         "high_voltage_1_16",
         "NIXD0091",
         _DISABLED_ENABLED,
         "high voltage of detectors 1 to 16",
         "hv01-16-enabled_status",
     ),
-    _state("low_voltage", "NIXD0092", _DISABLED_ENABLED, "low voltage of the detectors", "lv-enabled_status"),
-    _state(
+    state_field(
+        "low_voltage", "NIXD0092", _DISABLED_ENABLED, "low voltage of the detectors", "lv-enabled_status"
+    ),
+    state_field(
         "depolarisation_1", "NIXD0066", _NO_YES, "high voltage 1 is depolarised", "hv1_depolar_in_progress"
     ),
-    _state(
+    state_field(
         "depolarisation_2", "NIXD0067", _NO_YES, "high voltage 2 is depolarised", "hv2_depolar_in_progress"
     ),
-    _state("attenuator_flag_open", "NIXD0068", _NO_YES, "attenuator reports: open", "att_ab_flag-open"),
-    _state("attenuator_flag_closed", "NIXD0069", _NO_YES, "attenuator reports: closed", "att_bc_flag-closed"),
+    state_field("attenuator_flag_open", "NIXD0068", _NO_YES, "attenuator reports: open", "att_ab_flag-open"),
+    state_field(
+        "attenuator_flag_closed", "NIXD0069", _NO_YES, "attenuator reports: closed", "att_bc_flag-closed"
+    ),
     _number(
         "triggers_median", "NIX00072", "uint32", "median of the trigger accumulators", "med_value_of_trig_acc"
     ),
@@ -327,7 +312,7 @@ MAXI_FIELDS: tuple[Field, ...] = (
         "largest of the trigger accumulators",
         "max_value_of_trig_acc",
     ),
-    _state(
+    state_field(
         "high_voltage_regulators", "NIXD0074", _REGULATORS, "high voltage regulators", "hv_regulators_mask"
     ),
     _number(

@@ -89,7 +89,7 @@ def plan_day(catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str) ->
         mine = catalog.raw_files.get(source)
         contributors += [mine] if mine is not None else []
     known = catalog.products.find(
-        type=product_type, origin=origin, start=start, end=start + timedelta(days=1)
+        type=product_type, origin=origin, start=start, end=start + timedelta(days=1), hidden=None
     )
     alone = all(f.sha256 == source for f in contributors)
     return DayTask(key, contributors, {p.product_id: p for p in known}, fresh if alone else [])
@@ -101,7 +101,7 @@ def commit(catalog: Any, archive: Archive, made: DayMade) -> None:
         catalog.products.save(product)
     product_type, _origin, day = made.key
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    named = catalog.products.find(type=product_type, start=start, end=start + timedelta(days=1))
+    named = catalog.products.find(type=product_type, start=start, end=start + timedelta(days=1), hidden=None)
     archive.remove_superseded("L1", product_type, np.datetime64(day, "D"), {p.zarr for p in named})
 
 
@@ -217,14 +217,15 @@ def _store(
         sources=sources,
         provenance={k: ds.attrs[k] for k in ("software_version", "idb_version", "clock") if k in ds.attrs},
         created=created,
+        hidden=known.hidden if known is not None else "",
     )
     return product, bool(same)
 
 
 def _by_energies(parts: list[xr.Dataset]) -> list[list[xr.Dataset]]:
-    """Datasets grouped by their energies, groups in the order of their first time."""
+    """Datasets grouped by their energies or channels, groups in the order of their first time."""
     groups: dict[bytes, list[xr.Dataset]] = {}
     for ds in parts:
-        bounds = ds["energy_bounds"].to_numpy().tobytes() if "energy_bounds" in ds.variables else b""
-        groups.setdefault(bounds, []).append(ds)
+        axes = [ds[n].to_numpy().tobytes() for n in ("energy_bounds", "channel_bounds") if n in ds.variables]
+        groups.setdefault(b"".join(axes), []).append(ds)
     return sorted(groups.values(), key=lambda g: min(d["time_bounds"].to_numpy().min() for d in g))

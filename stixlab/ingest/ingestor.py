@@ -18,6 +18,7 @@ from stixlab.ingest.folders import find_files
 from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
 from stixlab.ingest.requests import RequestKeeper
+from stixlab.ingest.tables import update_tables
 from stixlab.ingest.workforce import FileTask, Tools, Workforce
 from stixlab.model import Product, RawFile, ScienceRequest
 from stixlab.timing.scet import ClockTable
@@ -206,6 +207,7 @@ class Ingestor:
             batch.report.unchanged += made.unchanged
             batch.report.products += map(_product_document, made.changed)
             self.progress("making products", number + 1, len(batch.days))
+        update_tables(self.catalog, self.archive, batch.days)
 
     def _make_requests(self, batch: _Batch) -> None:
         """Bring the records of data requests up to date with the new files."""

@@ -7,7 +7,15 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["N_DETECTORS", "N_PIXELS", "TRIGGER_GROUPS", "active_trigger_groups", "mask_bits", "mask_word"]
+__all__ = [
+    "N_DETECTORS",
+    "N_PIXELS",
+    "TRIGGER_GROUPS",
+    "active_trigger_groups",
+    "mask_bits",
+    "mask_word",
+    "without_unrecorded",
+]
 
 N_DETECTORS = 32
 """Detectors of the instrument, numbered 1 to 32 as on the hardware."""
@@ -55,6 +63,29 @@ def active_trigger_groups(detector_mask: ArrayLike) -> NDArray[np.uint8]:
     """
     mask = np.asarray(detector_mask, dtype=np.uint32)
     return np.asarray(((mask[..., None] & _group_words()) != 0).sum(axis=-1), dtype=np.uint8)
+
+
+_UNRECORDED = np.uint32(1 << 8 | 1 << 9)
+"""Detectors 9 and 10, the coarse locator and the background monitor."""
+_UNRECORDED_FROM, _UNRECORDED_UNTIL = 659_318_490, 668_863_556
+"""On-board seconds, both included, of requests that lack them. Source: STIX flight software, SumDMask."""
+
+
+def without_unrecorded(detector_mask: ArrayLike, scet_coarse: ArrayLike) -> NDArray[np.uint32]:
+    """Detector masks of science requests without the two detectors that were not recorded for some months.
+
+    From 2020-11-22 to 2021-03-12 detectors 9 and 10 were not recorded although the masks in the packets name them.
+
+    Parameters
+    ----------
+    detector_mask : (n,), unsigned
+        Bit i (the lowest first) stands for detector i + 1.
+    scet_coarse : scalar or (n,), s
+        On-board time stamp of the request.
+    """
+    mask, time = np.asarray(detector_mask, dtype=np.uint32), np.asarray(scet_coarse).astype(np.int64)
+    without = (time >= _UNRECORDED_FROM) & (time <= _UNRECORDED_UNTIL)
+    return np.asarray(np.where(without, mask & ~_UNRECORDED, mask), dtype=np.uint32)
 
 
 def mask_bits(words: ArrayLike, n_bits: int) -> NDArray[np.uint8]:

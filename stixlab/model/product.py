@@ -40,3 +40,5 @@ class Product:
     provenance: dict[str, Any] = field(default_factory=dict)
     """Software and definition versions, clock, energies."""
     created: datetime | None = None
+    hidden: str = ""
+    """Why it is not shown; empty if it is. A product that is made again stays hidden."""

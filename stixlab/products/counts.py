@@ -43,9 +43,9 @@ def _table(scheme: int) -> Counts:
             possible = possible[:-1]
             if not len(possible):
                 raise
-    # The accumulators on board have 32 bits: codes beyond them are damaged data, and stay the largest there is.
+    # The accumulators on board have 32 bits and no sign: codes beyond are damaged data, and stay the nearest there is.
     counts = np.full(256, _LARGEST, dtype=np.uint32)
-    counts[: len(values)] = np.minimum(values, _LARGEST)
+    counts[: len(values)] = np.clip(values, 0, _LARGEST)
     compression_error = np.full(256, np.sqrt(variance[-1]), dtype=np.float32)
     compression_error[: len(variance)] = np.sqrt(variance)
     return Counts(counts, total_error(counts, compression_error), compression_error)

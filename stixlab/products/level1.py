@@ -15,8 +15,10 @@ from stixlab.datasets.report import BuildReport
 from stixlab.engineering.calibration import to_physical
 from stixlab.errors import SchemaError
 from stixlab.idb import Definitions, Versions
+from stixlab.products.calibration_runs import calibration_runs
 from stixlab.products.counts import to_counts, to_triggers
 from stixlab.products.merging import content_sha256, merge, split_days, time_arrays, unique_order
+from stixlab.products.quicklooks import QUICKLOOK_CONVERSIONS
 from stixlab.telemetry.decode import Columns
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import FLIGHT, ORIGINS, DatasetSpec
@@ -157,5 +159,11 @@ def _housekeeping(arrays: _Arrays, spec: DatasetSpec, definitions: Definitions) 
 
 
 _CONVERSIONS: Mapping[str, Callable[[_Arrays, DatasetSpec, Definitions], _Arrays]] = MappingProxyType(
-    {"ql-lightcurve": _lightcurve, "hk-mini": _housekeeping, "hk-maxi": _housekeeping}
+    {
+        "ql-lightcurve": _lightcurve,
+        "hk-mini": _housekeeping,
+        "hk-maxi": _housekeeping,
+        "cal-spectra": calibration_runs,
+        **QUICKLOOK_CONVERSIONS,
+    }
 )

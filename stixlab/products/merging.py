@@ -142,13 +142,23 @@ def _check_alike(parts: Sequence[xr.Dataset]) -> None:
             raise SchemaError(
                 f"{what}: expected the same variables in all parts; part {number} differs in {apart}"
             )
-        if "energy_bounds" in first.variables:
-            ours, theirs = first["energy_bounds"].to_numpy(), part["energy_bounds"].to_numpy()
-            if not np.array_equal(ours, theirs):
-                raise SchemaError(
-                    f"{what}: expected the energy bounds {_edges(ours)} keV in all parts; part {number} has"
-                    f" {_edges(theirs)} keV; datasets of different energies stay apart"
+        for name, what_differs in (("energy_bounds", "energies"), ("channel_bounds", "channels")):
+            if name in first.variables:
+                _check_bounds(
+                    first[name],
+                    part[name],
+                    f"{what}: expected the {{}} in all parts; part {number}",
+                    what_differs,
                 )
+
+
+def _check_bounds(ours: xr.DataArray, theirs: xr.DataArray, head: str, what_differs: str) -> None:
+    if not np.array_equal(ours, theirs):
+        name, unit = str(ours.name).replace("_", " "), ours.attrs["units"]
+        expected = head.format(f"{name} {_edges(ours.to_numpy())} {unit}")
+        raise SchemaError(
+            f"{expected} has {_edges(theirs.to_numpy())} {unit}; datasets of different {what_differs} stay apart"
+        )
 
 
 def _edges(bounds: NDArray[np.float64]) -> str:

@@ -227,6 +227,11 @@ def _variance(bins: _Bins) -> _Plan:
     counts, scheme = bins.counts("variance", "compression_scheme_variance_skm")
     codes = compress(counts[:, 0], *scheme)
 
+    # Files of others have this mask, and this alone, with its highest bit first.
+    channels = bins.control("energy_bin_mask")
+    if not str(bins.product.header.get("CREATOR", "")).startswith("stixlab"):
+        channels = channels[:, ::-1]
+
     def columns(chosen: slice, limits: NDArray[np.int64]) -> dict[str, Any]:
         first = limits[:-1]
         return {
@@ -234,7 +239,7 @@ def _variance(bins: _Bins) -> _Plan:
             **_masks(bins, chosen, limits),
             **_schemes(118, scheme),
             "NIX00279": bins.control("samples_per_variance")[chosen][first].astype(np.int64),
-            "NIX00282": row_masks(bins.control("energy_bin_mask")[chosen][first]),
+            "NIX00282": row_masks(channels[chosen][first]),
             "NIX00280": np.diff(limits),
             "NIX00281": codes[chosen],
         }

@@ -22,6 +22,7 @@ __all__ = [
     "compress_column",
     "compressed_parameters",
     "decompress_column",
+    "effective_scheme",
     "scheme_problems",
 ]
 
@@ -112,6 +113,29 @@ def compressed_parameters(spid: int) -> tuple[str, ...]:
     return tuple(_SCHEMES.get(spid, ()))
 
 
+def effective_scheme(
+    columns: Columns, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The s, k and m by which the software that made each packet compressed a parameter; (n,) each.
+
+    Raises
+    ------
+    CompressionError
+        If the parameter is not compressed.
+    """
+    return _scheme_of(columns, _known_scheme(columns, name))
+
+
+def _known_scheme(columns: Columns, name: str) -> _Scheme:
+    scheme = _SCHEMES.get(columns.spid, {}).get(name)
+    if scheme is None:
+        raise CompressionError(
+            f"structure {columns.spid}: expected one of {', '.join(compressed_parameters(columns.spid)) or 'none'}; "
+            f"found {name}, which is not compressed"
+        )
+    return scheme
+
+
 def decompress_column(
     columns: Columns,
     name: str,
@@ -171,12 +195,7 @@ def compress_column(columns: Columns, name: str, values: ArrayLike) -> NDArray[n
     CompressionError
         If the parameter is not compressed, a scheme is impossible, or a value does not fit it.
     """
-    scheme = _SCHEMES.get(columns.spid, {}).get(name)
-    if scheme is None:
-        raise CompressionError(
-            f"structure {columns.spid}: expected one of {', '.join(compressed_parameters(columns.spid)) or 'none'}; "
-            f"found {name}, which is not compressed"
-        )
+    scheme = _known_scheme(columns, name)
     splits = columns.splits[name]
     s, k, m = _scheme_of(columns, scheme)
     given = np.asarray(values)

@@ -66,7 +66,8 @@ def test_the_flares_are_those_that_were_simulated(home):
 
 def test_products_and_their_files(home):
     found = home.json("products", "--start", DAY[0], "--end", DAY[1])
-    assert {p["type"] for p in found} == {"ql-lightcurve", "hk-maxi", "hk-mini"}
+    quicklook = {f"ql-{kind}" for kind in ("lightcurve", "background", "spectra", "variance", "flareflag")}
+    assert {p["type"] for p in found} == {*quicklook, "cal-spectra", "hk-maxi", "hk-mini"}
     assert home.json("products", "--type", "hk-maxi", "--origin", "flight") == []
     (fetched,) = home.json("fetch", found[0]["product_id"], "--out", "files")
     assert (home.folder / fetched["path"]).stat().st_size == found[0]["fits_bytes"]

@@ -58,7 +58,7 @@ def test_nothing_there_says_what_is_near(lab):
     with pytest.raises(NotInCatalogError, match="the nearest is 2026-05-05T22:00"):
         lab.open("ql-lightcurve", "2026-05-01", "2026-05-02")
     with pytest.raises(NotInCatalogError, match="none at all yet"):
-        lab.open("ql-spectra", "2026-05-01", "2026-05-02")
+        lab.open("sci-xray-vis", "2026-05-01", "2026-05-02")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from stixlab.catalog import DATABASE, MongoCatalog, connect_database
+from stixlab.catalog.stores import COLLECTIONS
 from stixlab.services.database import EmbeddedDatabase
-
-COLLECTIONS = ("raw_files", "products", "newest", "flares", "runs", "requests", "arrivals", "telecommands")
 
 
 @pytest.fixture(scope="session")

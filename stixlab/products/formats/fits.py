@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 from stixlab.datasets.construction import scet_key
 from stixlab.datasets.registry import get_spec
 from stixlab.files import new_file
+from stixlab.instrument.energy_channels import energy_edges
 from stixlab.products.formats.fits_layout import (
-    CONTROL_COLUMNS,
     FITS_UNITS,
+    control_columns,
     control_runs,
     fits_folder,
     fits_name,
+    subspectrum_columns,
 )
 from stixlab.products.merging import time_arrays
+from stixlab.products.quicklooks import flare_rows
 from stixlab.vocabulary import FLIGHT, REENCODED, SIMULATED, DatasetSpec, check, product_type
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ __all__ = ["CREATOR", "fits_folder", "fits_name", "to_hdus", "write_fits"]
 CREATOR = "stixlab"
 """Keyword CREATOR of our files."""
 _UNSIGNED = {"uint16": ("I", 1 << 15), "uint32": ("J", 1 << 31), "uint64": ("K", 1 << 63)}
-_PLAIN = {"uint8": "B", "int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
+_PLAIN = {"bool": "L", "uint8": "B", "int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
 _PACKET_COMMENTS = ("service type", "service subtype", "structure of the packets")
 _MADE_BY = {FLIGHT: "stixlab", SIMULATED: "stixlab SIMULATOR", REENCODED: "stixlab RE-ENCODED"}
 _NOTES = {
@@ -127,14 +131,21 @@ def to_hdus(
         ds, spec, along, begin, filename=filename, version=version, created=created, parents=parents
     )
     header["COMPLETE"] = (complete, "whether all of its telemetry has arrived")
-    control, control_index = _control(along)
+    control, control_index = _control(spec, along, others)
+    if "flare_valid" in along:
+        row, along = flare_rows(along)
+        control_index = control_index[row]
     hdus = [
         PrimaryHDU(header=header),
         control,
         _data(spec, along, begin, control_index),
         _idb_versions(ds, along),
     ]
-    if "energy_bounds" in others:
+    if "energy_mask" in along:
+        # Readers look up the band of a mask of channels among all channels.
+        edges = energy_edges(along["time"][0])
+        hdus.append(_energies(np.column_stack([edges[:-1], edges[1:]])))
+    elif "energy_bounds" in others:
         hdus.append(_energies(others["energy_bounds"]))
     found = HDUList(hdus)
     # What astropy would still change while writing is changed before the checksums are made.
@@ -228,15 +239,17 @@ def _column(name: str, values: NDArray[Any], unit: str = "") -> Column:
 
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    width = str(values.shape[1]) if values.ndim == 2 else ""
+    width = str(math.prod(values.shape[1:])) if values.ndim > 1 else ""
+    # A cell of several dimensions has its fastest first.
+    shape = f"({','.join(map(str, values.shape[:0:-1]))})" if values.ndim > 2 else None
     if values.dtype.kind in "SU":
         return Column(
             name, f"{max(values.dtype.itemsize // (4 if values.dtype.kind == 'U' else 1), 1)}A", array=values
         )
     if values.dtype.name in _UNSIGNED:
         code, offset = _UNSIGNED[values.dtype.name]
-        return Column(name, width + code, unit=unit or None, bzero=offset, array=values)
-    return Column(name, width + _PLAIN[values.dtype.name], unit=unit or None, array=values)
+        return Column(name, width + code, unit=unit or None, bzero=offset, array=values, dim=shape)
+    return Column(name, width + _PLAIN[values.dtype.name], unit=unit or None, array=values, dim=shape)
 
 
 def _table(name: str, columns: list[Column]) -> BinTableHDU:
@@ -245,7 +258,9 @@ def _table(name: str, columns: list[Column]) -> BinTableHDU:
     return BinTableHDU.from_columns(columns, name=name, uint=True)
 
 
-def _control(along: Mapping[str, NDArray[Any]]) -> tuple[BinTableHDU, NDArray[np.int32]]:
+def _control(
+    spec: DatasetSpec, along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
+) -> tuple[BinTableHDU, NDArray[np.int32]]:
     """The CONTROL table, and for each time the row in it."""
     n_times = len(along["time"])
     has_bins = "integration_time" in along
@@ -259,14 +274,15 @@ def _control(along: Mapping[str, NDArray[Any]]) -> tuple[BinTableHDU, NDArray[np
         _column("index", np.arange(len(starts), dtype=np.int32)),
     ]
     columns += [
-        _column(each.column, each.to_rows(along[each.field][starts]))
-        for each in CONTROL_COLUMNS
-        if each.field in along
+        _column(each.column, each.to_rows(along[each.field][starts])) for each in control_columns(spec)
     ]
-    if "counts" in along:
+    if "subspectrum" in others:
+        columns += [_column(n, np.tile(v, (len(starts), 1))) for n, v in subspectrum_columns(others).items()]
+    if "energy" in others and "counts" in along:
         columns.append(
-            _column("num_energies", np.full(len(starts), along["counts"].shape[1], dtype=np.int32))
+            _column("num_energies", np.full(len(starts), along["counts"].shape[-1], dtype=np.int32))
         )
+    if has_bins:
         columns.append(_column("num_samples", length.astype(np.int32)))
     return _table("CONTROL", columns), np.repeat(np.arange(len(starts), dtype=np.int32), length)
 

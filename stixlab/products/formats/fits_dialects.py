@@ -21,7 +21,7 @@ from stixlab.errors import FormatError, StixlabError
 from stixlab.instrument.energy_channels import band_centres
 from stixlab.products.counts import total_error
 from stixlab.products.formats.fits import CREATOR
-from stixlab.products.formats.fits_layout import CONTROL_COLUMNS, FITS_UNITS
+from stixlab.products.formats.fits_layout import FITS_UNITS, control_columns
 from stixlab.products.formats.fits_lightcurve import read_lightcurve
 from stixlab.products.formats.fits_table import FitsTable
 from stixlab.products.merging import unique_order
@@ -197,9 +197,8 @@ def _own(
             values = data[field.fits_name].reshape(len(row), *[-1] * (len(field.dims) - 1))
             arrays[field.name] = (values - offset if offset else values).astype(field.dtype)
     declared = {f.name: f for f in spec.fields}
-    for each in CONTROL_COLUMNS:
-        if each.field in declared:
-            arrays[each.field] = each.from_rows(control[each.column], declared[each.field].dtype)[row]
+    for each in control_columns(spec):
+        arrays[each.field] = each.from_rows(control[each.column], declared[each.field].dtype)[row]
     if "integration_time" in declared:
         tenths = np.round(length.astype(np.int64) / 1e8).astype(np.int64)
         arrays["integration_time"] = (tenths / 10).astype(np.float32)

@@ -6,7 +6,7 @@ Columns of the DATA table stand in the declaration itself (`Field.fits_name`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,9 +16,18 @@ from numpy.typing import NDArray
 from stixlab.datasets.construction import scet_key, step_ticks
 from stixlab.datasets.quicklook import pack_scheme
 from stixlab.instrument.detectors import mask_bits, mask_word
-from stixlab.vocabulary import FLIGHT, product_type
+from stixlab.vocabulary import FLIGHT, DatasetSpec, product_type
 
-__all__ = ["CONTROL_COLUMNS", "FITS_UNITS", "ControlColumn", "control_runs", "fits_folder", "fits_name"]
+__all__ = [
+    "CONTROL_COLUMNS",
+    "FITS_UNITS",
+    "ControlColumn",
+    "control_columns",
+    "control_runs",
+    "fits_folder",
+    "fits_name",
+    "subspectrum_columns",
+]
 
 FITS_UNITS: Mapping[str, tuple[str, float]] = MappingProxyType(
     {"deg_C": ("K", 273.15), "percent": ("10**-2", 0.0), "1": ("", 0.0)}
@@ -37,12 +46,16 @@ class ControlColumn:
     length: int
     """Numbers in a row: bits of a mask, or 3 for a compression scheme."""
 
-    def to_rows(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+    truth: bool = False
+    """Bits are true and false, not 1 and 0."""
+
+    def to_rows(self, values: NDArray[Any]) -> NDArray[Any]:
         """Rows of the table, (n, length)."""
         if self.length == 3:
             packed = values.astype(np.int64)
             return np.stack([packed // 100, packed // 10 % 10, packed % 10], axis=1).astype(np.uint8)
-        return mask_bits(values, self.length)
+        bits = mask_bits(values, self.length)
+        return bits.astype(bool) if self.truth else bits
 
     def from_rows(self, rows: NDArray[Any], dtype: str) -> NDArray[Any]:
         """Values of the variable, (n,)."""
@@ -57,8 +70,23 @@ CONTROL_COLUMNS = (
     ControlColumn("energy_edge_mask", "energy_bin_edge_mask", 33),
     ControlColumn("counts_scheme", "compression_scheme_counts_skm", 3),
     ControlColumn("triggers_scheme", "compression_scheme_triggers_skm", 3),
+    ControlColumn("variance_scheme", "compression_scheme_variance_skm", 3),
+    ControlColumn("energy_mask", "energy_bin_mask", 32, truth=True),
+    ControlColumn("subspectrum_mask", "subspectrum_mask", 8),
 )
 """Settings of a run of bins; a dataset has those of them that are declared for it."""
+_N_SUBSPECTRA = 8
+_OTHER_NAMES = {("ql-spectra", "counts_scheme"): "compression_scheme_spectra_skm"}
+
+
+def control_columns(spec: DatasetSpec) -> tuple[ControlColumn, ...]:
+    """Those of `CONTROL_COLUMNS` that are declared for a dataset, under the names that they have for its product."""
+    declared = {f.name for f in spec.fields}
+    return tuple(
+        replace(each, column=_OTHER_NAMES.get((spec.product, each.field), each.column))
+        for each in CONTROL_COLUMNS
+        if each.field in declared
+    )
 
 
 def fits_name(
@@ -149,3 +177,31 @@ def control_runs(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     # A run in which the clock slips below a tick is given up: each of its bins gets its own row.
     slipped = np.isin(run, np.unique(run[~exact]))
     return np.flatnonzero(np.concatenate([[True], differs]) | slipped)
+
+
+def subspectrum_columns(axes: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.uint16]]:
+    """Columns of CONTROL that tell the channels of calibration spectra.
+
+    Parameters
+    ----------
+    axes
+        With ``subspectrum`` and ``channel_bounds`` of each point.
+
+    Returns
+    -------
+    dict of (8,)
+        Points, channels in a point and lowest channel of each sub-spectrum; 1, 1 and 0 of those that are not sent.
+    """
+    part = axes["subspectrum"].astype(np.intp) - 1
+    sent, first, points = np.unique(part, return_index=True, return_counts=True)
+    low, high = axes["channel_bounds"][first].T.astype(np.uint16)
+    found = {
+        "subspec_num_points": (points, 1),
+        "subspec_num_summed_channel": (high - low, 1),
+        "subspec_lowest_channel": (low, 0),
+    }
+    columns = {}
+    for name, (values, unsent) in found.items():
+        columns[name] = np.full(_N_SUBSPECTRA, unsent, dtype=np.uint16)
+        columns[name][sent] = values
+    return columns

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.datasets.construction import step_ticks
+from stixlab.datasets.quicklook import LIGHTCURVE
 from stixlab.errors import FormatError, TimeError
 from stixlab.instrument.energy_channels import band_bounds, band_centres, energy_edges
 from stixlab.products.counts import to_counts, to_triggers, total_error
-from stixlab.products.formats.fits_layout import CONTROL_COLUMNS
+from stixlab.products.formats.fits_layout import control_columns
 from stixlab.products.formats.fits_table import FitsTable
 from stixlab.timing import ClockTable, parse_utc
 
@@ -61,7 +62,7 @@ def read_lightcurve(
         )
     arrays: dict[str, NDArray[Any]] = {"time": time, "time_bounds": bounds}
     arrays["integration_time"] = (tenths / 10).astype(np.float32)
-    for each in CONTROL_COLUMNS:
+    for each in control_columns(LIGHTCURVE):
         values = control[each.column]
         if values.ndim != 2 or values.shape[1] != each.length:
             raise FormatError(

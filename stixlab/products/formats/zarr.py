@@ -16,11 +16,15 @@ from stixlab.files import write_failed
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["open_many", "open_zarr", "write_zarr"]
+__all__ = ["chunk_shape", "open_many", "open_zarr", "write_zarr"]
 
 CHUNK_TIMES = 32_768
 """Bins in a chunk at most: a day of bins of 4 s (21,600) is one chunk."""
 _EPOCH = "nanoseconds since 1970-01-01"
+_CHUNK_BYTES = 1 << 20
+"""About the size of a chunk before compression; arrays that are no larger are one chunk."""
+_SPLIT_FIRST = ("detector", "pixel", "energy", "time")
+"""Of several dimensions that are cut into as many pieces, which is cut next."""
 
 
 def write_zarr(ds: xr.Dataset, folder: Path) -> None:
@@ -47,7 +51,9 @@ def write_zarr(ds: xr.Dataset, folder: Path) -> None:
         raise ArchiveError(
             f"writing {folder.name}: expected a folder that does not exist; it does; choose another name"
         )
-    encoding = {str(name): _encoding(str(name), variable) for name, variable in ds.variables.items()}
+    chunks = _chunks(ds)
+    encoding = {n: _encoding(n, ds.variables[n], chunks[n]) for n in chunks}
+    ds = ds.assign({n: ds[n].chunk(dict(zip(ds[n].dims, chunks[n], strict=True))) for n in _lazy(ds)})
     try:
         # An empty chunk is written, too: one that is missing is damage, not zeros.
         with zarr.config.set({"array.write_empty_chunks": True}), warnings.catch_warnings():
@@ -58,16 +64,60 @@ def write_zarr(ds: xr.Dataset, folder: Path) -> None:
         raise write_failed(folder, error) from error
 
 
-def _encoding(name: str, variable: xr.Variable) -> dict[str, Any]:
+def _lazy(ds: xr.Dataset) -> list[str]:
+    """Names of the variables that are computed only as they are written."""
+    return [str(n) for n, v in ds.data_vars.items() if v.chunks is not None]
+
+
+def chunk_shape(dims: Sequence[str], shape: Sequence[int], item_bytes: int) -> tuple[int, ...]:
+    """Chunks for the questions asked: a band over a day, all energies of ten minutes, one pixel of a request.
+
+    Parameters
+    ----------
+    dims
+        Names of the dimensions.
+    shape
+    item_bytes
+        Size of an element.
+
+    Returns
+    -------
+    tuple of int
+        Small arrays are one chunk. Of larger ones the dimension that is cut least so far is halved until a chunk
+        has about 1 MB: whoever asks for one part of any dimension reads a small part of the whole.
+    """
+    pieces = [1 for _ in dims]
+    chunk = [max(1, min(n, CHUNK_TIMES) if d == "time" else n) for n, d in zip(shape, dims, strict=True)]
+    order = {name: i for i, name in enumerate(_SPLIT_FIRST)}
+    while int(np.prod(chunk, dtype=np.int64)) * item_bytes > _CHUNK_BYTES:
+        axes = [i for i, n in enumerate(chunk) if n > 1]
+        axis = min(axes, key=lambda i: (pieces[i], order.get(dims[i], len(order))))
+        pieces[axis] *= 2
+        half = -(-chunk[axis] // 2)
+        # Along time powers of two: the arrays of a dataset then agree on the smallest of theirs.
+        chunk[axis] = 1 << (chunk[axis] - 1).bit_length() - 1 if dims[axis] == "time" else half
+    return tuple(chunk)
+
+
+def _chunks(ds: xr.Dataset) -> dict[str, tuple[int, ...]]:
+    """Chunks of all variables; along time the same for all."""
+    found = {
+        str(name): chunk_shape([str(d) for d in v.dims], v.shape, v.dtype.itemsize)
+        for name, v in ds.variables.items()
+    }
+    times = [c for n, chunk in found.items() for d, c in zip(ds[n].dims, chunk, strict=True) if d == "time"]
+    return {
+        n: tuple(min(times) if d == "time" else c for d, c in zip(ds[n].dims, chunk, strict=True))
+        for n, chunk in found.items()
+    }
+
+
+def _encoding(name: str, variable: xr.Variable, chunks: tuple[int, ...]) -> dict[str, Any]:
     from zarr.codecs import ZstdCodec
 
-    if variable.dtype.kind not in "uifM":
+    if variable.dtype.kind not in "uifMb":
         raise SchemaError(f"Zarr array {name}: expected numbers or times; found {variable.dtype}")
-    sizes = zip(variable.shape, variable.dims, strict=True)
-    encoding: dict[str, Any] = {
-        "chunks": tuple(max(1, min(n, CHUNK_TIMES) if d == "time" else n) for n, d in sizes),
-        "compressors": [ZstdCodec(level=1, checksum=True)],
-    }
+    encoding: dict[str, Any] = {"chunks": chunks, "compressors": [ZstdCodec(level=1, checksum=True)]}
     if variable.dtype.kind == "M":
         encoding |= {"units": _EPOCH, "dtype": "int64"}
     if variable.dtype.kind in "fM":

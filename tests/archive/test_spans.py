@@ -1,0 +1,226 @@
+"""Spans of time as one lazy dataset: equal to the datasets themselves, read only where asked."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from stixlab.archive import stored_arrays, time_axis
+from stixlab.archive.contents import make_row, put_rows, read_contents, write_contents
+from stixlab.archive.spans import has_data, open_span
+from stixlab.datasets.registry import SPECS
+from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
+from stixlab.products.formats.zarr import open_many
+from stixlab.vocabulary import check
+from tests.support.archives import TABLE, dates, day_dataset, filled, store_day, update
+from tests.support.light_curves import day_of_packets, level1
+
+DAYS = dates("2021-06-05", 4)
+
+
+def time(text):
+    return np.datetime64(text, "ns")
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return filled(tmp_path / "archive", *DAYS)[0]
+
+
+@pytest.fixture(params=["read at once", "long"])
+def span(archive, request, monkeypatch):
+    """The same span with its times read at once, and left on the disk."""
+    if request.param == "long":
+        monkeypatch.setattr(time_axis, "_SHORT_TIMES", 5)
+    return open_span(archive, "ql-lightcurve")
+
+
+def whole(archive):
+    rows = read_contents(archive, "L1", "ql-lightcurve", "flight").rows
+    return open_many([archive.path(r.key) for r in rows]).load()
+
+
+def test_a_span_is_what_its_datasets_are(archive, span):
+    expected = whole(archive)
+    assert span.attrs["time_coverage_start"] == "2021-06-05T00:00:59.999Z"
+    xr.testing.assert_identical(span.drop_attrs(deep=False).load(), expected.drop_attrs(deep=False).load())
+    assert {k: v for k, v in span.attrs.items() if k[:4] != "time"} == {
+        k: v for k, v in expected.attrs.items() if k[:4] != "time"
+    }
+
+
+def test_it_meets_its_declaration(span):
+    check(span, SPECS["ql-lightcurve"])
+
+
+def test_opening_reads_no_counts(archive, monkeypatch):
+    """Only the table of contents and the limits of the first and last bin, however long the span is."""
+    monkeypatch.setattr(time_axis, "_SHORT_TIMES", 5)
+    read = []
+    original = stored_arrays._open
+    monkeypatch.setattr(
+        stored_arrays, "_open", lambda folder, name: read.append(name) or original(folder, name)
+    )
+    ds = open_span(archive, "ql-lightcurve")
+    assert set(read) == {"time_bounds"}
+    read.clear()
+    ds["counts"].isel(time=slice(95, 100)).compute()
+    assert read.count("counts") == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2021-06-06", "2021-06-07"),
+        ("2021-06-05T00:02:01", "2021-06-07T00:03"),
+        ("2021-06-05T12", "2021-06-06T00:01:10"),
+        (None, "2021-06-06T00:03"),
+        ("2021-06-08T00:03", None),
+    ],
+)
+def test_bins_whose_middle_lies_within(archive, start, end):
+    start, end = (None if t is None else time(t) for t in (start, end))
+    times = whole(archive)["time"].to_numpy()
+    chosen = np.ones(len(times), bool) if start is None else times >= start
+    chosen &= True if end is None else times < end
+    found = open_span(archive, "ql-lightcurve", start, end)
+    np.testing.assert_array_equal(found["time"], times[chosen])
+    assert found["counts"].shape == (chosen.sum(), 5)
+    assert has_data(archive, "ql-lightcurve", start, end)
+
+
+def test_nothing_in_a_range_is_told_with_what_there_is(archive):
+    with pytest.raises(NotInCatalogError, match="2021-06-05 to 2021-06-08"):
+        open_span(archive, "ql-lightcurve", time("2022-01-01"), time("2022-02-01"))
+    with pytest.raises(NotInCatalogError, match="none at all yet"):
+        open_span(archive, "ql-background")
+    assert not has_data(archive, "ql-lightcurve", time("2022-01-01"), None)
+
+
+def test_a_gap_between_days_is_no_gap_in_the_numbers(tmp_path):
+    archive, _, parts = filled(tmp_path, "2021-06-05", "2021-06-09")
+    ds = open_span(archive, "ql-lightcurve", time("2021-06-04"), time("2021-06-20"))
+    assert ds.sizes["time"] == sum(p.sizes["time"] for p in parts)
+
+
+def test_selections_are_those_of_a_plain_dataset(archive, span):
+    plain = whole(archive)
+    first = plain["time"].to_numpy()[7]
+    for key in (
+        "2021-06-07",
+        "2021-06-06T00:03",
+        "2021-06-06T12",
+        slice("2021-06-06", "2021-06-07"),
+        slice("2021-06-06T00:02:30", None),
+        slice(None, time("2021-06-06T00:02:30")),
+        slice("2021-06-05T00:02", "2021-06-05T00:04", 2),
+        first,
+        [first, plain["time"].to_numpy()[200]],
+    ):
+        xr.testing.assert_equal(span["counts"].sel(time=key).compute(), plain["counts"].sel(time=key))
+    for method in ("nearest", "ffill", "bfill"):
+        key = first + np.timedelta64(1, "s")
+        xr.testing.assert_equal(
+            span["counts"].sel(time=key, method=method).compute(),
+            plain["counts"].sel(time=key, method=method),
+        )
+    for key in (3, slice(2, 300, 7), slice(None, None, -1), [5, 3, 100], slice(-4, None)):
+        xr.testing.assert_equal(span["counts"].isel(time=key).compute(), plain["counts"].isel(time=key))
+    for wrong in (time("2021-06-06T12"), "2022-06-06T12", [time("2020-01-01")]):
+        with pytest.raises(KeyError):
+            span["counts"].sel(time=wrong)
+
+
+def test_a_long_span_can_be_reckoned_with(archive, span):
+    plain = whole(archive)
+    xr.testing.assert_allclose(
+        (span.counts / span.integration_time).mean("time").compute(),
+        (plain.counts / plain.integration_time).mean("time"),
+    )
+    daily = span.counts.resample(time="1D").sum().compute()
+    xr.testing.assert_equal(daily, plain.counts.resample(time="1D").sum())
+    assert "time" in repr(span)
+
+
+def test_other_energies_are_refused_with_the_day_from_which_they_are(tmp_path):
+    archive, catalog, _ = filled(tmp_path, *DAYS[:2])
+    mask = sum(1 << e for e in (1, 7, 12, 17, 23, 31))
+    other = level1(*day_of_packets(n_packets=2, start="2021-06-07T00:01:00", edge_mask=mask))[0]
+    store_day(archive, catalog, other)
+    update(archive, catalog, ["2021-06-07"])
+    with pytest.raises(SchemaError, match=r"from 2021-06-07 on .* apart"):
+        open_span(archive, "ql-lightcurve")
+    assert open_span(archive, "ql-lightcurve", time("2021-06-07"), None).sizes["energy"] == 5
+
+
+def test_a_chunk_that_is_missing_is_no_row_of_zeros(archive):
+    row = read_contents(archive, "L1", "ql-lightcurve", "flight").rows[2]
+    ds = open_span(archive, "ql-lightcurve")
+    (archive.path(row.key) / "counts" / "c" / "0" / "0").unlink()
+    stored_arrays._open.cache_clear()
+    with pytest.raises(ArchiveError, match="0 of 1 chunks"):
+        ds["counts"].sel(time="2021-06-07").compute()
+    assert ds["counts"].sel(time="2021-06-06").compute().size
+
+
+def test_a_flipped_bit_is_told(archive):
+    row = read_contents(archive, "L1", "ql-lightcurve", "flight").rows[1]
+    path = archive.path(row.key) / "counts" / "c" / "0" / "0"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="damaged"):
+        open_span(archive, "ql-lightcurve")["counts"].compute()
+
+
+def test_a_day_that_changes_is_seen_by_whoever_opens_again(tmp_path):
+    archive, catalog, _ = filled(tmp_path, *DAYS)
+    before = open_span(archive, "ql-lightcurve")
+    new = day_dataset(DAYS[1], seed=99, n_bins=120)
+    store_day(archive, catalog, new)
+    update(archive, catalog, DAYS[1:2])
+    after = open_span(archive, "ql-lightcurve")
+    assert after.sizes["time"] == before.sizes["time"] + 30
+    np.testing.assert_array_equal(after["counts"].sel(time=DAYS[1]), new["counts"])
+    assert before["counts"].sel(time=DAYS[1]).compute().shape == (90, 5)  # who has it open reads on
+
+
+def test_the_same_again_changes_nothing(archive, tmp_path):
+    table = archive.path("zarr/L1/ql-lightcurve/contents_flight.json")
+    before = table.stat()
+    catalog = filled(tmp_path / "archive", *DAYS)[1]
+    assert not update(archive, catalog, DAYS)
+    assert table.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_chunks_along_time_are_blocks(tmp_path, monkeypatch):
+    from stixlab.products.formats import zarr as form
+
+    monkeypatch.setattr(form, "CHUNK_TIMES", 64)
+    archive, _, parts = filled(tmp_path, *DAYS[:2])
+    ds = open_span(archive, "ql-lightcurve", time("2021-06-05T00:02"), None)
+    assert ds["counts"].chunks[0] == (64 - 15, 26, 64, 26)
+    np.testing.assert_array_equal(ds["counts"], np.concatenate([parts[0]["counts"][15:], parts[1]["counts"]]))
+
+
+def test_a_damaged_table_is_told_with_its_cure(archive):
+    path = archive.path("zarr/L1/ql-lightcurve/contents_flight.json")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ArchiveError, match="--repair"):
+        open_span(archive, "ql-lightcurve")
+
+
+def test_years_open_from_one_table(tmp_path):
+    """Five years of days: one table, and no dataset but the first and the last is looked at."""
+    archive, catalog, _ = filled(tmp_path, "2021-01-01", n_bins=30)
+    contents = read_contents(archive, **TABLE)
+    (product,) = catalog.products.find()
+    row, form, attrs = make_row(archive, product)
+    made = [
+        (type(row)(**vars(row) | {"day": day, "product_id": day}), form, attrs)
+        for day in dates("2021-01-01", 1826)
+    ]
+    write_contents(archive, put_rows(contents, ["2021-01-01"], made))
+    ds = open_span(archive, "ql-lightcurve")
+    assert ds.sizes["time"] == 1826 * 30
+    assert type(ds.xindexes["time"]).__name__ == "TimeAxis"
+    assert ds.isel(time=slice(30_000, 30_090))["counts"].compute().shape == (90, 5)
