@@ -137,16 +137,23 @@ class PacketFileWriter:
     """
 
     def __init__(self, path: Path, versions: Versions) -> None:
+        self._path = path
         self._versions = versions
         self._n = self._n_bytes = self._n_blocks = 0
         self._stack = ExitStack()
-        self._temporary = self._stack.enter_context(new_file(path))
-        self._file: IO[bytes] = self._stack.enter_context(self._temporary.open("w+b"))
-        self._file.write(_MARK)
-        self._columns: dict[str, IO[bytes]] = {
-            name: self._stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  (the stack closes it)
-            for name in _COLUMNS
-        }
+        self._columns: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(new_file(self._path))
+            self._file: IO[bytes] = stack.enter_context(self._temporary.open("w+b"))
+            self._file.write(_MARK)
+            for name in _COLUMNS:
+                waiting = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+                self._columns[name] = stack.enter_context(waiting)
+            stack.push(self._end)
+            self._stack = stack.pop_all()
+        return self
 
     def append(self, block: PacketBlock) -> None:
         """Add packets behind those that are there."""
@@ -164,11 +171,6 @@ class PacketFileWriter:
         self._n += len(block)
         self._n_blocks += 1
         self._n_bytes += int(block.offsets[-1] - block.offsets[0])
-
-    def __enter__(self) -> Self:
-        self._stack.__enter__()
-        self._stack.push(self._end)
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)  # type: ignore[arg-type]  # the three that the protocol gives
