@@ -78,11 +78,15 @@ class Archive:
         except OSError as error:
             raise files.write_failed(path, error) from error
         with handle:
-            _lock(handle, wait_s)
-            files.remove_temporaries(self.root)
+            left_early = _lock(handle, wait_s)
+            if left_early:
+                files.remove_temporaries(self.root)
             try:
                 schema.ensure_version(self)
                 yield
+                handle.seek(0)
+                handle.truncate()
+                handle.flush()
             finally:
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
@@ -288,8 +292,14 @@ class Archive:
             raise AccessError("archive: opened for reading; writing needs the role of an operator")
 
 
-def _lock(handle: IO[str], wait_s: float) -> None:
-    """Take the writer's lock, waiting for whoever has it; it is freed by the kernel when its holder dies."""
+def _lock(handle: IO[str], wait_s: float) -> bool:
+    """Take the writer's lock, waiting for whoever has it; it is freed by the kernel when its holder dies.
+
+    Returns
+    -------
+    bool
+        Whether the last holder did not come to its end, and may have left something unfinished.
+    """
     until = time.monotonic() + wait_s
     while True:
         try:
@@ -305,6 +315,9 @@ def _lock(handle: IO[str], wait_s: float) -> None:
         else:
             break
     handle.seek(0)
+    left_early = bool(handle.read())
+    handle.seek(0)
     handle.truncate()
     handle.write(f"pid {os.getpid()}\n")
     handle.flush()
+    return left_early

@@ -28,7 +28,9 @@ class _Rule:
 _RULES = {
     "NIXD0002": _Rule(4.0, "percent"),  # processor load in steps of 4 %
     "NIXD0003": _Rule(1 / 2.5, "percent"),  # filling of the archive memory
-    "NIX00122": _Rule(1.0, "s"),  # the curve of some copies says 0.1 s, which would be a tenth of the live time beside it
+    "NIX00122": _Rule(
+        1.0, "s"
+    ),  # the curve of some copies says 0.1 s, which would be a tenth of the live time beside it
     "NIX00123": _Rule(1 / 65536, "s"),
     "NIX00124": _Rule(0.001, "s"),
     "NIX00269": _Rule(0.1, "s"),

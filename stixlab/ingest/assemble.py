@@ -15,7 +15,7 @@ from stixlab.datasets.report import BuildReport
 from stixlab.idb import Versions
 from stixlab.ingest.receive import DayKey, decode_once, level1_by_day
 from stixlab.model import Product, RawFile
-from stixlab.telemetry.frames import PacketBlock, Status
+from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.packet_file import PacketFile
 from stixlab.telemetry.sources import Kind
 from stixlab.telemetry.streams import unpacked
@@ -159,9 +159,7 @@ def _packets_of_day(packets: PacketFile, key: DayKey, clock: ClockTable) -> Pack
     utc = clock.to_utc(packets["scet_coarse"][chosen], packets["scet_fine"][chosen])
     middle, margin = np.datetime64(key[2], "ns"), np.timedelta64(_MARGIN)
     block = packets.read(chosen[(utc >= middle - margin) & (utc < middle + 2 * margin)])
-    block = block.select(block.origin == ORIGINS.index(key[1]))
-    status = np.where(np.isin(block.status, (Status.TRAILING, Status.CORRUPT)), Status.OK, block.status)
-    return block.with_status(status.astype(np.uint8))
+    return block.select(block.origin == ORIGINS.index(key[1]))
 
 
 def _imported(raw_file: RawFile, day: str, archive: Archive, clock: ClockTable) -> xr.Dataset | None:

@@ -127,18 +127,30 @@ class RequestKeeper:
             for each in self.catalog.requests.find_incomplete(sent_from=start, sent_until=end):
                 waiting.update(each.keys)
         done: set[str] = set()
+        changed: list[ScienceRequest] = []
+        unchanged = 0
+        for key in sorted(waiting):
+            if key not in done:
+                some, others = self._make_together(key, done)
+                changed += some
+                unchanged += others
+        log.info("requests made", extra={"n_changed": len(changed), "n_unchanged": unchanged})
+        return changed, unchanged
+
+    def _make_together(self, key: str, done: set[str]) -> tuple[list[ScienceRequest], int]:
+        """Make the requests of a key, and of those keys that may share packets with it."""
+        waiting = [key]
         fresh: dict[str, ScienceRequest] = {}
         stale: dict[str, ScienceRequest] = {}
-        shelf = _Shelf(self.catalog, self.archive)
-        shelf.look_up(waiting)
-        while waiting - done:
-            key = min(waiting - done)
+        while waiting:
+            key = waiting.pop()
             done.add(key)
             before = {r.id: r for r in self.catalog.requests.find(key=key)}
-            now = {f.record.id: f.record for f in self.find_all(key, shelf)}
+            now = {f.record.id: f.record for f in self.find_all(key)}
             fresh, stale = fresh | now, stale | before
             # packets without numbers may have come together over midnight, or apart
-            waiting.update(k for r in (*before.values(), *now.values()) for k in r.keys)
+            linked = {k for r in (*before.values(), *now.values()) for k in r.keys}
+            waiting = sorted(linked.union(waiting) - done)
         return self._save(fresh, stale)
 
     def find_all(self, key: str, shelf: _Shelf | None = None) -> list[_Found]:
@@ -269,7 +281,6 @@ class RequestKeeper:
                 self.catalog.requests.save(changed[-1])
         for identity in sorted(set(before) - set(fresh)):
             self.catalog.requests.delete(identity)
-        log.info("requests made", extra={"n_changed": len(changed), "n_looked_at": len(fresh)})
         return changed, len(fresh) - len(changed)
 
 

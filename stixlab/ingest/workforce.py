@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stixlab.archive import Archive
-from stixlab.errors import FormatError, SchemaError
+from stixlab.errors import ArchiveError, FormatError, SchemaError
 from stixlab.idb import Versions
 from stixlab.ingest.assemble import DayMade, DayTask, make_day
 from stixlab.ingest.receive import Received, receive_fits, receive_telemetry
@@ -67,6 +67,8 @@ class Tools:
                 return self._receive(content, task)
             with self.archive.raw_copy(task.path, task.sha256) as copy:
                 return self._receive(copy, task)
+        except ArchiveError:
+            raise
         except (FormatError, SchemaError) as error:
             return str(error)
         except OSError as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
 
-__all__ = ["REENCODED_DESTINATION", "SIMULATED_DESTINATION", "PacketBlock", "Status"]
+__all__ = ["HEADER_DTYPES", "REENCODED_DESTINATION", "SIMULATED_DESTINATION", "PacketBlock", "Status"]
 
 SIMULATED_DESTINATION = 0x5A
 """Destination byte (byte 9) of packets that the simulator made; real packets have 0, 110 or 120."""
@@ -44,26 +45,27 @@ class Status(IntEnum):
     """Same identity as another packet, other bytes; the longer complete one is used."""
 
 
-_DTYPES: dict[str, str] = {
-    "offsets": "<i8",
-    "source_offset": "<i8",
-    "apid": "<u2",
-    "sequence_flag": "u1",
-    "sequence_count": "<u2",
-    "service": "u1",
-    "subtype": "u1",
-    "destination": "u1",
-    "scet_coarse": "<u4",
-    "scet_fine": "<u2",
-    "synchronised": "?",
-    "ssid": "<i4",
-    "spid": "<i4",
-    "status": "u1",
-    "era": "u1",
-    "generation_time": "<M8[us]",
-    "reception_time": "<M8[us]",
-    "data": "u1",
-}
+HEADER_DTYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "source_offset": "<i8",
+        "apid": "<u2",
+        "sequence_flag": "u1",
+        "sequence_count": "<u2",
+        "service": "u1",
+        "subtype": "u1",
+        "destination": "u1",
+        "scet_coarse": "<u4",
+        "scet_fine": "<u2",
+        "synchronised": "?",
+        "ssid": "<i4",
+        "spid": "<i4",
+        "status": "u1",
+        "era": "u1",
+        "generation_time": "<M8[us]",
+        "reception_time": "<M8[us]",
+    }
+)
+"""Columns of a block and their dtypes, but for the bytes and the borders of the packets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,17 +135,14 @@ class PacketBlock:
         return replace(self, status=status)
 
     def as_received(self) -> PacketBlock:
-        """The same packets, those marked as repeated with the status that each has alone."""
-        repeated = np.isin(self.status, (Status.DUPLICATE, Status.CONFLICT))
-        if not repeated.any():
-            return self
+        """The same packets with the status that each has alone, by its bytes: ok, truncated or unknown."""
         first = self.offsets[:-1]
-        whole = self.lengths >= _LENGTH_BYTE + 2
-        at = np.where(whole, first + _LENGTH_BYTE, 0)
-        announced = (self.data[at].astype(np.int64) << 8 | self.data[at + 1]) + 7
+        has_length = self.lengths >= _LENGTH_BYTE + 2
+        at = np.where(has_length, first + _LENGTH_BYTE, 0)
+        announced = (self.data[at].astype(np.int64) << 8 | self.data[at + 1]) + 7 if len(self) else first
         alone = np.where(self.spid < 0, Status.UNKNOWN, Status.OK)
-        alone = np.where(whole & (announced == self.lengths), alone, Status.TRUNCATED)
-        return self.with_status(np.where(repeated, alone, self.status).astype(np.uint8))
+        alone = np.where(has_length & (announced == self.lengths), alone, Status.TRUNCATED)
+        return self.with_status(alone.astype(np.uint8))
 
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.integer] | slice) -> PacketBlock:
         """Some of the packets, in the order asked for.
@@ -187,5 +186,5 @@ class PacketBlock:
     @classmethod
     def empty(cls) -> PacketBlock:
         """No packets."""
-        columns = {name: np.zeros(int(name == "offsets"), dtype=dtype) for name, dtype in _DTYPES.items()}
-        return cls(**columns)
+        columns = {name: np.zeros(0, dtype=dtype) for name, dtype in HEADER_DTYPES.items()}
+        return cls(data=np.zeros(0, dtype=np.uint8), offsets=np.zeros(1, dtype=np.int64), **columns)

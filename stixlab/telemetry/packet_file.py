@@ -10,11 +10,12 @@ import json
 import mmap
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Self
 
 import numpy as np
@@ -25,7 +26,7 @@ from stixlab.files import new_file
 from stixlab.idb import Definitions, Versions
 from stixlab.idb.program import HEADER_BITS
 from stixlab.telemetry.duplicates import content_hashes, identities, mark_duplicates
-from stixlab.telemetry.frames import PacketBlock
+from stixlab.telemetry.frames import HEADER_DTYPES, PacketBlock
 
 __all__ = ["PacketFile", "PacketFileWriter", "request_numbers"]
 
@@ -34,29 +35,9 @@ _END = struct.Struct("<Q8s")
 _ALIGNMENT = 8
 _IN_MEMORY = 1 << 20
 """Bytes of a column that wait in memory; beyond, in a temporary file."""
-_COLUMNS: dict[str, str] = {
-    "length": "<u4",
-    "source_offset": "<i8",
-    "apid": "<u2",
-    "sequence_flag": "u1",
-    "sequence_count": "<u2",
-    "service": "u1",
-    "subtype": "u1",
-    "destination": "u1",
-    "scet_coarse": "<u4",
-    "scet_fine": "<u2",
-    "synchronised": "?",
-    "ssid": "<i4",
-    "spid": "<i4",
-    "status": "u1",
-    "era": "u1",
-    "generation_time": "<M8[us]",
-    "reception_time": "<M8[us]",
-    "request": "<u4",
-    "tc_sequence": "<u2",
-    "content_hash": "<u8",
-}
-_OF_BLOCK = tuple(f.name for f in fields(PacketBlock) if f.name not in {"data", "offsets"})
+_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {"length": "<u4", **HEADER_DTYPES, "request": "<u4", "tc_sequence": "<u2", "content_hash": "<u8"}
+)
 _REQUEST, _TC_SEQUENCE = "NIX00037", "NIX00002"
 
 
@@ -120,7 +101,7 @@ class PacketFile:
         offsets = np.zeros(len(self) + 1, dtype=np.int64)
         np.cumsum(self["length"], out=offsets[1:])
         return PacketBlock(
-            data=self._data, offsets=offsets, **{name: self._columns[name] for name in _OF_BLOCK}
+            data=self._data, offsets=offsets, **{name: self._columns[name] for name in HEADER_DTYPES}
         )
 
     def read(self, chosen: NDArray[np.bool_] | NDArray[np.integer[Any]] | slice) -> PacketBlock:
@@ -156,16 +137,23 @@ class PacketFileWriter:
     """
 
     def __init__(self, path: Path, versions: Versions) -> None:
+        self._path = path
         self._versions = versions
         self._n = self._n_bytes = self._n_blocks = 0
         self._stack = ExitStack()
-        self._temporary = self._stack.enter_context(new_file(path))
-        self._file: IO[bytes] = self._stack.enter_context(self._temporary.open("w+b"))
-        self._file.write(_MARK)
-        self._columns: dict[str, IO[bytes]] = {
-            name: self._stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115  (the stack closes it)
-            for name in _COLUMNS
-        }
+        self._columns: dict[str, IO[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(new_file(self._path))
+            self._file: IO[bytes] = stack.enter_context(self._temporary.open("w+b"))
+            self._file.write(_MARK)
+            for name in _COLUMNS:
+                waiting = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+                self._columns[name] = stack.enter_context(waiting)
+            stack.push(self._end)
+            self._stack = stack.pop_all()
+        return self
 
     def append(self, block: PacketBlock) -> None:
         """Add packets behind those that are there."""
@@ -183,11 +171,6 @@ class PacketFileWriter:
         self._n += len(block)
         self._n_blocks += 1
         self._n_bytes += int(block.offsets[-1] - block.offsets[0])
-
-    def __enter__(self) -> Self:
-        self._stack.__enter__()
-        self._stack.push(self._end)
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)  # type: ignore[arg-type]  # the three that the protocol gives

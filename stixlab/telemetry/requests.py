@@ -33,7 +33,6 @@ SCIENCE_SSIDS = (20, 21, 22, 23, 24, 42)
 """Structures of service (21, 6) that are sent by request."""
 _SERVICE, _SUBTYPE, _ASPECT = 21, 6, 42
 _DAY_S = 86_400
-_LENGTH_BYTES = 4
 """The data length stands here in a packet; 7 bytes more is all of it."""
 
 
@@ -195,7 +194,7 @@ def gather(
     names = sorted(files)
     chosen = [files[name].of(keys) for name in names]
     block = PacketBlock.concatenate([files[n].packets.read(c) for n, c in zip(names, chosen, strict=True)])
-    block = block.with_status(_as_received(block))
+    block = block.as_received()
     file_of = np.repeat(np.arange(len(names)), [len(c) for c in chosen])
     columns, good = _decode(block, versions)
     parts = [] if columns is None else assemble(columns)
@@ -211,13 +210,6 @@ def gather(
         damaged=block.select(lost),
         damaged_sources=tuple(names[i] for i in file_of[lost]),
     )
-
-
-def _as_received(block: PacketBlock) -> NDArray[np.uint8]:
-    """Statuses as if each packet were alone: which copy is good is found out over all files, by decoding them."""
-    words = block.data[block.offsets[:-1, None] + (_LENGTH_BYTES, _LENGTH_BYTES + 1)].astype(np.int64)
-    whole = block.lengths == (words @ (256, 1)) + 7
-    return np.where(whole, Status.OK, Status.TRUNCATED).astype(np.uint8)
 
 
 def _decode(block: PacketBlock, versions: Versions) -> tuple[Columns | None, NDArray[np.bool_]]:

@@ -79,23 +79,21 @@ def _offset_name(columns: Columns) -> str:
 
 
 def _samples(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For spectrograms: each structure has samples with their time offset, and a closing offset.
+    """For spectrograms: each structure has samples with their time offset, and the length of the last one.
 
-    With a closing offset the times are those of the starts, the last sample ends at the closing
-    offset (or that long after its start, where it is smaller). Without one, the times are those of
-    the ends: so it is in the packets of 2020 and 2021, whose triggers follow the time since the
-    sample before.
+    With that length the times are those of the starts. Without it they are those of the ends: so it
+    is in the packets of 2020 and 2021, whose triggers follow the time since the sample before.
     """
     n_samples = columns["NIX00089"].astype(np.int64)
     offset = columns[_offset_name(columns)].astype(np.int64)
-    closing = columns["NIX00269"].astype(np.int64)
+    length_of_last = columns["NIX00269"].astype(np.int64)
     structure = np.repeat(np.arange(len(n_samples)), n_samples)
     ends = np.cumsum(n_samples)
     last = np.zeros(len(offset), dtype=bool)
     last[ends[n_samples > 0] - 1] = True
     following = np.append(offset[1:], 0)[: len(offset)]
-    closed = closing[structure]
-    end = np.where(last, np.where(closed > offset, closed, offset + closed), following)
+    closed = length_of_last[structure]
+    end = np.where(last, offset + closed, following)
     # the first structure of a packet begins with the measurement, the others where the one before ended
     packet = np.repeat(np.arange(len(columns)), columns.counts("NIX00089"))
     first_of_packet = np.zeros(len(n_samples), dtype=bool)

@@ -56,3 +56,24 @@ def test_a_member_logs_in_and_runs_a_cell_on_the_data(page, platform):
     frame = page.frame_locator(".jp-OutputArea-output iframe.plot")
     frame.locator("canvas").first.wait_for(timeout=120_000)
     assert page.outside == []
+
+
+def test_a_member_finds_a_packet_and_sees_what_is_in_it(page, platform):
+    """The packet browser in JupyterLab: search by words, choose one, its fields appear; the public has no such page."""
+    assert platform.get("/apps/packets")[0] == 404
+    log_in(page, platform.password)
+    page.wait_for_url("**/user/operator/lab**", timeout=120_000)
+    page.goto("/user/operator/lab/tree/shared-notebooks/packets.ipynb?reset")
+    page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=120_000)
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    words = page.locator('.jp-OutputArea input[placeholder^="words"]')
+    words.wait_for(timeout=120_000)
+    words.fill("light curve")
+    page.click('.jp-OutputArea button:has-text("Search")')
+    listed = page.locator(".jp-OutputArea select[size]").last
+    page.wait_for_function("e => e.textContent.includes('(21,6,30)')", arg=listed.element_handle())
+    listed.select_option(index=1)
+    page.locator("text=Number of light curve bins of a band").first.wait_for(timeout=60_000)
+    assert page.locator("text=SIMULATED DATA").count() >= 1
+    assert page.outside == []

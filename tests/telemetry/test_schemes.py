@@ -186,9 +186,9 @@ def _offset_name() -> str:
 
 
 def test_triggers_of_spectrograms_follow_the_length_of_each_sample() -> None:
-    """Times of starts with a closing offset; times of ends without one; a structure may be empty."""
+    """Times of starts where the length of the last sample is given; times of ends where not; a structure may be empty."""
     columns = spectrogram([[10, 30], [], [40]], [35, 9, 8])
-    lengths = np.array([20, 5, 8])
+    lengths = np.array([20, 35, 8])
     np.testing.assert_array_equal(pair(columns, "NIX00267")[0], (np.arange(3) + 0.5) * 30 * lengths * 16)
     columns = spectrogram([[10, 30], [40]], [0, 0])
     lengths = np.array([10, 20, 10])
