@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stixlab.archive.contents import Contents, Form, Row, Variable, read_contents
-from stixlab.archive.stored_arrays import Part, lazy_array, read_times
+from stixlab.archive.stored_arrays import Part, Stretch, read_times
 from stixlab.archive.time_axis import TimeAxis, is_short, narrow
 from stixlab.datasets.construction import coverage
 from stixlab.errors import NotInCatalogError, SchemaError
@@ -158,7 +158,8 @@ def _cut(parts: list[Part], start: np.datetime64 | None, end: np.datetime64 | No
 def _dataset(form: Form, parts: list[Part]) -> xr.Dataset:
     import xarray as xr
 
-    arrays = {n: _array(n, v, parts) for n, v in form.variables.items()}
+    stretch = Stretch(parts)
+    arrays = {n: _array(n, v, stretch) for n, v in form.variables.items()}
     time = arrays.pop("time")
     coords = {n: v for n, v in arrays.items() if form.variables[n].coordinate}
     ds = xr.Dataset({n: v for n, v in arrays.items() if n not in coords}, coords)
@@ -168,13 +169,13 @@ def _dataset(form: Form, parts: list[Part]) -> xr.Dataset:
     return ds.assign_coords(axis)
 
 
-def _array(name: str, variable: Variable, parts: Sequence[Part]) -> xr.Variable:
+def _array(name: str, variable: Variable, stretch: Stretch) -> xr.Variable:
     import xarray as xr
 
     attrs = variable.decoded_attrs()
     if "time" not in variable.dims:
         return xr.Variable(variable.dims, variable.constant(), attrs)
-    return xr.Variable(variable.dims, lazy_array(parts, name, variable.dtype, variable.sizes[1:]), attrs)
+    return xr.Variable(variable.dims, stretch.array(name, variable.dtype, variable.sizes[1:]), attrs)
 
 
 def _shared(found: Sequence[dict[str, Any]]) -> dict[str, Any]:

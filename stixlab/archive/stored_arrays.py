@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dask.array as da
     import zarr
 
-__all__ = ["Blocks", "Part", "lazy_array", "read_part", "read_times"]
+__all__ = ["Blocks", "Part", "Stretch", "read_part", "read_times"]
 
 
 @dataclass(frozen=True)
@@ -77,29 +77,40 @@ class Blocks:
         return read_part(self.parts[block_id[0]], self.name, self.dtype)
 
 
-def lazy_array(parts: Sequence[Part], name: str, dtype: str, inner: Sequence[int] = ()) -> da.Array:
-    """(time, ...) values of a variable in several stretches, a dask block for each chunk along time.
+class Stretch:
+    """Several stretches, one behind the other, as dask has them: a block for each chunk along time.
 
     Parameters
     ----------
     parts
-    name, dtype
-        Of the variable.
-    inner
-        Sizes of its other dimensions.
+        In the order of time.
     """
-    import dask.array as da
 
-    blocks = tuple(block for part in parts for block in part.blocks())
-    told = ";".join(f"{b.folder}:{b.start}:{b.stop}" for b in blocks)
-    token = hashlib.sha256(told.encode()).hexdigest()[:24]
-    return da.map_blocks(
-        Blocks(blocks, name, dtype),
-        chunks=(tuple(map(len, blocks)), *((n,) for n in inner)),
-        dtype=np.dtype(dtype),
-        meta=np.empty((0,) * (1 + len(inner)), dtype=dtype),
-        name=f"{name}-{token}",
-    )
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._blocks = tuple(block for part in parts for block in part.blocks())
+        self._lengths = tuple(map(len, self._blocks))
+        told = ";".join(f"{b.folder}:{b.start}:{b.stop}" for b in self._blocks)
+        self._token = hashlib.sha256(told.encode()).hexdigest()[:24]
+
+    def array(self, name: str, dtype: str, inner: Sequence[int] = ()) -> da.Array:
+        """(time, ...) values of a variable.
+
+        Parameters
+        ----------
+        name, dtype
+            Of the variable.
+        inner
+            Sizes of its other dimensions.
+        """
+        import dask.array as da
+
+        return da.map_blocks(
+            Blocks(self._blocks, name, dtype),
+            chunks=(self._lengths, *((n,) for n in inner)),
+            dtype=np.dtype(dtype),
+            meta=np.empty((0,) * (1 + len(inner)), dtype=dtype),
+            name=f"{name}-{self._token}",
+        )
 
 
 def read_part(part: Part, name: str, dtype: str) -> NDArray[Any]:

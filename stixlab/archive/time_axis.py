@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xarray.core.indexing import IndexSelResult
 from xarray.indexes import PandasIndex
 
-from stixlab.archive.stored_arrays import Part, lazy_array, read_times
+from stixlab.archive.stored_arrays import Part, Stretch, read_times
 from stixlab.errors import ParameterError
 
 __all__ = ["TimeAxis", "is_short", "narrow"]
@@ -65,7 +65,7 @@ class TimeAxis(xr.Index):
         if found is not None and found.shape == (len(self),):
             return {self.dim: found}
         attrs = None if found is None else found.attrs
-        return {self.dim: xr.Variable(self.dim, lazy_array(self.parts, "time", "datetime64[ns]"), attrs)}
+        return {self.dim: xr.Variable(self.dim, Stretch(self.parts).array("time", "datetime64[ns]"), attrs)}
 
     def to_pandas_index(self) -> pd.Index:
         """All times, read."""

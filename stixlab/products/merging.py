@@ -142,23 +142,16 @@ def _check_alike(parts: Sequence[xr.Dataset]) -> None:
             raise SchemaError(
                 f"{what}: expected the same variables in all parts; part {number} differs in {apart}"
             )
-        for name, what_differs in (("energy_bounds", "energies"), ("channel_bounds", "channels")):
-            if name in first.variables:
-                _check_bounds(
-                    first[name],
-                    part[name],
-                    f"{what}: expected the {{}} in all parts; part {number}",
-                    what_differs,
+        for name, axis in (("energy_bounds", "energies"), ("channel_bounds", "channels")):
+            if name not in first.variables:
+                continue
+            ours, theirs = first[name].to_numpy(), part[name].to_numpy()
+            if not np.array_equal(ours, theirs):
+                kind, unit = name.replace("_", " "), first[name].attrs["units"]
+                raise SchemaError(
+                    f"{what}: expected the {kind} {_edges(ours)} {unit} in all parts; part {number} has"
+                    f" {_edges(theirs)} {unit}; datasets of different {axis} stay apart"
                 )
-
-
-def _check_bounds(ours: xr.DataArray, theirs: xr.DataArray, head: str, what_differs: str) -> None:
-    if not np.array_equal(ours, theirs):
-        name, unit = str(ours.name).replace("_", " "), ours.attrs["units"]
-        expected = head.format(f"{name} {_edges(ours.to_numpy())} {unit}")
-        raise SchemaError(
-            f"{expected} has {_edges(theirs.to_numpy())} {unit}; datasets of different {what_differs} stay apart"
-        )
 
 
 def _edges(bounds: NDArray[np.float64]) -> str:

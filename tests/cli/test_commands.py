@@ -11,6 +11,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 DAY = ("2026-04-05T06:00:00", "2026-04-05T10:00:00")
+MADE = {f"ql-{kind}" for kind in ("lightcurve", "background", "spectra", "variance", "flareflag")} | {
+    "cal-spectra", "hk-maxi", "hk-mini",
+}  # fmt: skip
+"""Products of that day; the list of flares is sent after it."""
 
 
 class Home:
@@ -66,8 +70,7 @@ def test_the_flares_are_those_that_were_simulated(home):
 
 def test_products_and_their_files(home):
     found = home.json("products", "--start", DAY[0], "--end", DAY[1])
-    quicklook = {f"ql-{kind}" for kind in ("lightcurve", "background", "spectra", "variance", "flareflag")}
-    assert {p["type"] for p in found} == {*quicklook, "cal-spectra", "hk-maxi", "hk-mini"}
+    assert {p["type"] for p in found} == MADE
     assert home.json("products", "--type", "hk-maxi", "--origin", "flight") == []
     (fetched,) = home.json("fetch", found[0]["product_id"], "--out", "files")
     assert (home.folder / fetched["path"]).stat().st_size == found[0]["fits_bytes"]
@@ -111,7 +114,7 @@ def test_wrong_parameters_are_refused_before_anything_starts(home, arguments, wo
 def test_status_and_doctor(home):
     (status,) = home.json("status")
     assert status["running"] is False
-    assert {d["product"] for d in status["data"]} == {"ql-lightcurve", "hk-maxi", "hk-mini"}
+    assert {d["product"] for d in status["data"]} == MADE | {"ql-tmstatusflarelist"}
     assert all(f["ok"] for f in home.json("doctor"))
     assert "simulated" in home.run("status").stdout
 

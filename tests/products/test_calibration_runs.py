@@ -152,5 +152,7 @@ def test_runs_merge_and_other_sub_spectra_do_not():
     merged = merge([two, one])
     assert merged.counts.to_numpy()[:, 0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     (other,) = level1(calibration([(0, 0, 0, [1, 2, 3, 4])], subspectra=((4, 2, 200),)))
-    with pytest.raises(SchemaError, match=r"channel bounds .* adu in all parts; part 2 .* different channels"):
+    with pytest.raises(
+        SchemaError, match=r"channel bounds .* adu in all parts; part 2 .* different channels"
+    ):
         merge([one, other])

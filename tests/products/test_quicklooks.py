@@ -102,6 +102,7 @@ def test_variance_is_that_of_the_counts_above_25_kev(official, real_data):
     """
     _, ds = official("variance")
     assert ds.energy_bounds.to_numpy().tolist() == [[25, 150]]
+    assert set(ds.energy_mask.to_numpy().tolist()) == {0x7FFE0000}, "as in the real packet of 2020-11-22"
     path = real_data / "l1" / "ql" / "solo_L1_stix-ql-lightcurve_20200506_V01.fits"
     with fits.open(path, memmap=False) as hdus:
         counts = np.asarray(hdus["DATA"].data["counts"])
