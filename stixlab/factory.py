@@ -155,6 +155,7 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
                 versions=load_versions(settings.idb, settings.home / IMPORTED),
                 clock=load_clock(settings.spice),
                 trigger=follow,
+                spice=settings.spice,
             )
             return replace(ingestor, progress=progress) if progress else ingestor
 

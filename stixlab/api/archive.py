@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,15 +64,28 @@ def reencoded(source: TheSource, path: str) -> Response:
 def _answer(source: TheSource, tree: str, path: str) -> Response:
     root = (source.lab.archive.root / tree).resolve()
     wanted = _within(root, path)
-    if wanted.is_file():
+    hidden = _hidden(source, root, wanted)
+    if wanted.is_file() and _product(wanted) not in hidden:
         return FileResponse(
             wanted, media_type=FITS_MEDIA_TYPE, filename=wanted.name, headers={"Cache-Control": "no-cache"}
         )
     if wanted.is_dir() or wanted == root:
         if not path.endswith("/"):
             return RedirectResponse(f"/data/{tree}{path}/")
-        return HTMLResponse(_index(root, wanted), headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(_index(root, wanted, hidden), headers={"Cache-Control": "no-cache"})
     raise _not_there(root, path)
+
+
+def _hidden(source: TheSource, root: Path, wanted: Path) -> set[str]:
+    """FITS files, without their versions, of products that are not shown."""
+    if wanted.is_dir() and not any(p.is_file() for p in wanted.iterdir()):
+        return set()
+    return {_product(root.parent / p.fits) for p in source.lab.catalog.products.find(hidden=True)}
+
+
+def _product(path: Path) -> str:
+    """A file by its product: all versions have the same."""
+    return re.sub(r"_V\d+U?(?=\.|$)", "", str(path))
 
 
 def _not_there(root: Path, path: str) -> NotInCatalogError:
@@ -96,10 +110,10 @@ def _within(root: Path, path: str) -> Path:
     return wanted
 
 
-def _index(root: Path, folder: Path) -> str:
+def _index(root: Path, folder: Path, hidden: set[str]) -> str:
     entries = []
     for each in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if each.name.startswith("."):
+        if each.name.startswith(".") or _product(each) in hidden:
             continue
         state = each.stat()
         entries.append(

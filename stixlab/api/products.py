@@ -30,6 +30,8 @@ _PUBLIC = (
     "fits_sha256",
     "fits_bytes",
     "created",
+    "request_id",
+    "complete",
 )
 MOST = 5000
 """Most products of one answer."""

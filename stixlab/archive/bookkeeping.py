@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from stixlab.errors import ArchiveError
 if TYPE_CHECKING:
     from stixlab.archive.store import Archive
     from stixlab.model import Product
+
+log = logging.getLogger(__name__)
 
 __all__ = ["rebuild_contents", "update_contents"]
 
@@ -80,7 +83,7 @@ def update_contents(
 def rebuild_contents(
     archive: Archive, products: Iterable[Product], *, level: str, product_type: str, origin: str
 ) -> bool:
-    """Make table of contents and reduced levels anew, whatever is there.
+    """Make table of contents and reduced levels anew, whatever is there; datasets that are damaged are left out.
 
     Parameters
     ----------
@@ -97,20 +100,25 @@ def rebuild_contents(
     Raises
     ------
     ArchiveError
-        If a dataset is missing or damaged; the table that was there stays.
+        If something cannot be written; the table that was there stays.
     """
     try:
         old = read_contents(archive, level, product_type, origin)
     except ArchiveError:
         old = None
     contents = Contents(level, product_type, origin)
-    made = [make_row(archive, p) for p in products if p.zarr]
+    made = []
+    for product in (p for p in products if p.zarr):
+        try:
+            made.append(make_row(archive, product))
+        except ArchiveError as error:
+            log.warning("a damaged dataset is left out", extra={"key": product.zarr, "error": error.message})
     contents = put_rows(contents, (), made)
     years: dict[str, set[str]] = {}
     for row in contents.rows:
         years.setdefault(row.day[:4], set()).add(row.day)
     for year in sorted(years):  # a year at a time: that much is in memory
-        levels, _ = update_levels(archive, contents, years[year])
+        levels, _ = update_levels(archive, contents, years[year], again=True)
         contents = dataclasses.replace(contents, levels=levels)
     if old is not None and old.as_document() == contents.as_document():
         return False

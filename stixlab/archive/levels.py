@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +18,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stixlab import files
 from stixlab.archive import layout
 from stixlab.archive.contents import Contents, Form, LevelFile, Row, Variable, read_contents
+from stixlab.archive.reduction import Arrays, reduce_bins
 from stixlab.archive.stored_arrays import Part, read_part
 from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
 
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 
     from stixlab.archive.store import Archive
 
-__all__ = ["WIDTHS_S", "choose_width", "open_levels", "reduce_bins", "reducible", "update_levels"]
+__all__ = ["WIDTHS_S", "choose_width", "open_levels", "reducible", "update_levels"]
 
-Arrays = dict[str, NDArray[Any]]
+log = logging.getLogger(__name__)
+
 
 _FINE, _COARSE = (60, 600, 7_200, 86_400), (600, 7_200, 86_400)
 WIDTHS_S: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -68,60 +71,6 @@ def reducible(form: Form) -> list[str]:
     ]
 
 
-def reduce_bins(
-    times: NDArray[np.datetime64],
-    values: Mapping[str, NDArray[Any]],
-    width_s: int,
-    valid: Mapping[str, NDArray[np.bool_]] | None = None,
-) -> Arrays:
-    """Smallest, mean and largest value in even bins.
-
-    Parameters
-    ----------
-    times : (time,), UTC, increasing
-    values : name -> (time, ...)
-    width_s
-        Width of the bins, s; they begin at midnight.
-    valid : name -> (time, ...), optional
-        Values that count; by default all that are no NaN.
-
-    Returns
-    -------
-    dict
-        ``time`` (bin,) start of each bin, ns since 1970; ``n_samples`` (bin,), how many were in it; for each name an
-        array (3, bin, ...), float32: smallest, mean, largest; NaN where nothing counts. Bins without samples are not there.
-    """
-    ticks = times.astype("datetime64[ns]").astype(np.int64) // (width_s * 1_000_000_000)
-    first = np.flatnonzero(np.diff(ticks, prepend=ticks[:1] - 1))
-    edges = np.append(first, len(ticks))
-    arrays: Arrays = {
-        "time": ticks[first] * (width_s * 1_000_000_000),
-        "n_samples": np.diff(edges).astype(np.uint32),
-    }
-    for name, found in values.items():
-        given = (valid or {}).get(name)
-        arrays[name] = _statistics(found, first, given)
-    return arrays
-
-
-def _statistics(
-    values: NDArray[Any], first: NDArray[np.intp], valid: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    if not len(first):
-        return np.zeros((3, 0, *values.shape[1:]), dtype=np.float32)
-    counts: NDArray[Any] = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
-    if valid is not None:
-        counts &= valid.reshape(valid.shape + (1,) * (values.ndim - valid.ndim))
-    number = np.asarray(values, dtype=np.float64)
-    n = np.add.reduceat(counts, first, axis=0, dtype=np.float64)
-    low = np.minimum.reduceat(np.where(counts, number, np.inf), first, axis=0)
-    high = np.maximum.reduceat(np.where(counts, number, -np.inf), first, axis=0)
-    total = np.add.reduceat(np.where(counts, number, 0.0), first, axis=0)
-    some = n > 0
-    stack = np.stack([low, total / np.where(some, n, 1.0), high])
-    return np.where(some, stack, np.nan).astype(np.float32)
-
-
 def choose_width(product_type: str, span_s: float, max_bins: int) -> int:
     """The finest width with which a span has no more than `max_bins` bins; the widest if none has; 0 without levels."""
     widths = WIDTHS_S.get(product_type, ())
@@ -134,7 +83,7 @@ def _span(width_s: int, day: str) -> str:
 
 
 def update_levels(
-    archive: Archive, contents: Contents, days: Iterable[str]
+    archive: Archive, contents: Contents, days: Iterable[str], *, again: bool = False
 ) -> tuple[tuple[LevelFile, ...], set[str]]:
     """Bring the reduced levels of some days up to date with the datasets that the table names.
 
@@ -146,6 +95,8 @@ def update_levels(
         With the datasets as they are now, and the levels as they were.
     days
         UTC days that changed, as ``2021-06-06``.
+    again
+        Write level files anew that are there already, for they may be damaged, and leave out datasets that are.
 
     Returns
     -------
@@ -161,24 +112,57 @@ def update_levels(
     """
     widths, touched = WIDTHS_S.get(contents.type, ()), sorted(set(days))
     levels = {(v.width_s, v.span, v.form): v for v in contents.levels}
-    fresh: dict[tuple[int, str, str], list[Arrays]] = defaultdict(list)
-    for row in contents.rows:
-        if row.day in touched and row.n_times:
-            for width, arrays in _reduced_day(archive, contents.forms[row.form], row, widths):
-                fresh[width, _span(width, row.day), row.form].append(arrays)
+    chosen = [r for r in contents.rows if r.day in touched]
+    fresh = _reduced(archive, contents, chosen, widths, tolerant=again)
     spans = {(w, _span(w, day)) for w in widths for day in touched}
     replaced = set()
     for place in sorted({*fresh, *(k for k in levels if k[:2] in spans)}):
         old = levels.pop(place, None)
         pieces = fresh[place]
         if old is not None:
-            kept = _without(read_level(archive, old.key), touched)
-            pieces = [kept, *pieces] if len(kept["time"]) else pieces
+            kept = _others(archive, contents, place, old.key, touched)
+            pieces = [*(k for k in kept if len(k["time"])), *pieces]
         if pieces:
-            levels[place] = _write(archive, contents, place, _joined(pieces))
+            levels[place] = _write(archive, contents, place, _joined(pieces), again=again)
         if old is not None and old != levels.get(place):
             replaced.add(old.key)
     return tuple(levels[k] for k in sorted(levels)), replaced
+
+
+def _reduced(
+    archive: Archive,
+    contents: Contents,
+    rows: Iterable[Row],
+    widths: Sequence[int],
+    *,
+    tolerant: bool = False,
+) -> dict[tuple[int, str, str], list[Arrays]]:
+    """Reduced bins of datasets by width, span and form."""
+    found: dict[tuple[int, str, str], list[Arrays]] = defaultdict(list)
+    for row in (r for r in rows if r.n_times):
+        try:
+            made = list(_reduced_day(archive, contents.forms[row.form], row, widths))
+        except ArchiveError as error:
+            if not tolerant:
+                raise
+            log.warning("no levels of a damaged dataset", extra={"key": row.key, "error": error.message})
+            continue
+        for width, arrays in made:
+            found[width, _span(width, row.day), row.form].append(arrays)
+    return found
+
+
+def _others(
+    archive: Archive, contents: Contents, place: tuple[int, str, str], key: str, days: Sequence[str]
+) -> list[Arrays]:
+    """Bins of a level that are not of these days; made again from the datasets if the level is damaged."""
+    width, span, form = place
+    try:
+        return [_without(read_level(archive, key), days)]
+    except ArchiveError as error:
+        log.warning("a damaged level is made again", extra={"key": key, "error": error.message})
+    rows = [r for r in contents.rows if (_span(width, r.day), r.form) == (span, form) and r.day not in days]
+    return _reduced(archive, contents, rows, [width])[place]
 
 
 def _reduced_day(
@@ -219,7 +203,9 @@ def level_sha256(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def _write(archive: Archive, contents: Contents, place: tuple[int, str, str], arrays: Arrays) -> LevelFile:
+def _write(
+    archive: Archive, contents: Contents, place: tuple[int, str, str], arrays: Arrays, *, again: bool
+) -> LevelFile:
     width, span, form = place
     key = layout.level_key(
         contents.level,
@@ -230,7 +216,7 @@ def _write(archive: Archive, contents: Contents, place: tuple[int, str, str], ar
         content_sha256=level_sha256(arrays),
     )
     path = archive.path(key)
-    if not path.exists():
+    if again or not path.exists():
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
             for name, values in arrays.items():
@@ -253,10 +239,10 @@ def read_level(archive: Archive, key: str, names: Sequence[str] | None = None) -
     """
     path = archive.path(key)
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             wanted = found.files if names is None else [*_ALWAYS, *names]
             return {n: found[n] for n in wanted}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.error) as error:
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise ArchiveError(
             f"{Path(key).name}: expected a reduced level; {type(error).__name__}: {error}; `stixlab doctor --archive --repair`"
             " makes it again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ __all__ = ["Damage", "Verified", "verify_archive"]
 
 _AT_ONCE = 2
 _RAW = re.compile(r"[0-9a-f]{64}")
-_BROKEN = (StixlabError, OSError, ValueError, KeyError, RuntimeError, TypeError)
+_BROKEN = (StixlabError, OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zlib.error)
 """What reading something damaged can raise."""
 
 
@@ -232,6 +233,8 @@ class _Packets:
         expected = sum(self.raw_file.packets.values())
         if len(packets) != expected:
             raise ArchiveError(f"expected {expected} packets; found {len(packets)}")
+        if wrong_parts := packets.damaged_parts():
+            raise ArchiveError(f"{', '.join(wrong_parts)} are not what they were: it is damaged")
         first = 0
         for block in packets.iter_blocks():
             wrong = content_hashes(block) != packets["content_hash"][first : first + len(block)]

@@ -48,6 +48,8 @@ class Products:
         start: datetime | None = None,
         end: datetime | None = None,
         hidden: bool | None = False,
+        request: str | None = None,
+        request_id: int | None = None,
     ) -> list[Product]:
         """Products that touch ``[start, end)``, earliest first.
 
@@ -59,6 +61,8 @@ class Products:
             UTC with a zone. Open where None.
         hidden
             Whether to give those that are shown (by default), those that are hidden, or (None) all.
+        request, request_id
+            Only products of the data request of this id, of this number.
 
         Raises
         ------
@@ -66,7 +70,8 @@ class Products:
             If the database does not answer.
         """
         begin: Document = {}
-        query: Document = {}
+        numbers = (("request", request), ("request_id", request_id))
+        query: Document = {name: value for name, value in numbers if value is not None}
         if start is not None:
             begin["$gte"] = truncate(start) - LONGEST
         if end is not None:
@@ -75,6 +80,8 @@ class Products:
             query["start"] = begin
         if start is not None:
             query["end"] = {"$gt": truncate(start)}
+        if hidden:
+            query = {"hidden": {"$gt": ""}} | query
         query |= _selection(type, level, origin)
         found = [from_document(d, Product) for d in self._collection.find(query)]
         chosen = [p for p in found if hidden is None or bool(p.hidden) == hidden]

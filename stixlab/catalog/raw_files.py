@@ -28,6 +28,11 @@ class RawFiles:
         found = self._collection.get(sha256)
         return None if found is None else from_document(found, RawFile)
 
+    def get_many(self, hashes: Iterable[str]) -> dict[str, RawFile]:
+        """Those of the files that there are, by hash; reports and days left out."""
+        found = self._collection.find({"_id": {"$in": sorted(set(hashes))}}, _BRIEF)
+        return {d["_id"]: from_document(d, RawFile) for d in found}
+
     def find(
         self,
         *,

@@ -25,7 +25,7 @@ __all__ = ["COLLECTIONS", "SCHEMA_VERSION", "Catalog", "MongoCatalog"]
 # first, and no index has more than one field.
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "raw_files": (("start",), ("long",), ("requests",)),
-    "products": (("start",), ("type",)),
+    "products": (("start",), ("type",), ("request",), ("request_id",)),
     "flares": (("peak",),),
     "runs": (("status",), ("created",)),
     "requests": (("start",), ("keys",), ("request_id",), ("complete",)),
@@ -37,7 +37,7 @@ COLLECTIONS = (*_INDEXES, "newest")
 """Names of the collections of records."""
 SCHEMA_VERSION = 2
 """Form of the records that this version of the package writes: counts up when old ones must be made again."""
-_INDEX_VERSION = 3
+_INDEX_VERSION = 4
 """Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
 
 

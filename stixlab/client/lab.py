@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stixlab.archive import Archive
-from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError, SchemaError
+from stixlab.client.opening import check_origin
+from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
 from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run, ScienceRequest, Telecommand
 from stixlab.settings import Settings
 from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime, to_datetime64
-from stixlab.vocabulary import ORIGINS, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
     from astropy.table import QTable
 
+    from stixlab.client.explain import Explanation
     from stixlab.idb import Versions
     from stixlab.packets.table import PacketTable
     from stixlab.packets.tree import PacketTree
@@ -57,18 +57,23 @@ class Lab:
         end: Time | None = None,
         *,
         origin: str | None = None,
+        request_id: int | str | None = None,
     ) -> xr.Dataset:
-        """Level 1 data of a time range, lazily.
+        """Level 1 data of a time range or of a data request, lazily.
 
         Parameters
         ----------
         type
             Archive name of the product type, such as ``ql-lightcurve``.
         start, end
-            UTC; bins whose middle lies in ``[start, end)``. By default the last day there is.
+            UTC; bins whose middle lies in ``[start, end)``. By default the last day there is. Of science data the
+            range must hold a single request.
         origin
             ``flight`` or ``simulated``. By default what the instrument measured, and simulated data only
             where the range holds nothing else.
+        request_id
+            Number of a data request, alone or as ``2312148821-51759``, its id, or the id of one of its products;
+            instead of a time range.
 
         Returns
         -------
@@ -78,25 +83,19 @@ class Lab:
         Raises
         ------
         NotInCatalogError
-            If there is nothing in the range; the message says what there is near it.
+            If there is nothing in the range or of the request; the message says what there is near it.
         SchemaError
-            If the energies change within the range, or the product type is unknown.
+            If the energies change within the range, it holds several requests, or the product type is unknown.
+        ParameterError
+            If both a range and a request are given.
         """
-        from stixlab.products.formats.zarr import open_many
+        from stixlab.client.opening import open_request, open_times
 
-        product_type(type)
-        low, high = self._range(type, start, end, origin)
-        found = self.products(type=type, level="L1", start=low, end=high, origin=origin)
-        chosen = self._one_origin(found, origin)
-        if not chosen:
-            raise self._nothing(type, low, high, origin)
-        keys = [self.archive.path(p.zarr) for p in chosen]
-        ds = open_many(keys)
-        middle = ds["time"].to_numpy()
-        first, last = np.searchsorted(middle, [low, high])
-        if first == last:
-            raise self._nothing(type, low, high, origin)
-        return ds.isel(time=slice(int(first), int(last)))
+        if request_id is None:
+            return open_times(self.catalog, self.archive, type, start, end, origin=origin)
+        if start is not None or end is not None:
+            raise ParameterError("open: expected a range of time or a request; found both; give one of them")
+        return open_request(self.catalog, self.archive, type, request_id, origin=origin)
 
     def products(
         self,
@@ -108,7 +107,7 @@ class Lab:
         origin: str | None = None,
     ) -> list[Product]:
         """Products that touch a time range, earliest first."""
-        _check_origin(origin)
+        check_origin(origin)
         return list(
             self.catalog.products.find(
                 type=type,
@@ -154,7 +153,7 @@ class Lab:
         origin: str | None = None,
     ) -> list[Flare]:
         """The same as `flares`, as records."""
-        _check_origin(origin)
+        check_origin(origin)
         return list(
             self.catalog.flares.find(
                 start=None if start is None else to_datetime(to_datetime64(start)),
@@ -232,6 +231,12 @@ class Lab:
             name, catalog=self.catalog, archive=self.archive, versions=self.versions, clock=self.clock
         )
 
+    def explain(self, identity: str) -> Explanation:
+        """What a product, data request, flare or packet was made from; see `stixlab.client.explain.explain`."""
+        from stixlab.client.explain import explain
+
+        return explain(self, identity)
+
     def telecommands(
         self, start: Time | None = None, end: Time | None = None, **conditions: Any
     ) -> list[Telecommand]:
@@ -286,61 +291,3 @@ class Lab:
                     f"{record.fits}: expected content {record.fits_sha256}, found {found}; the archive's file is damaged"
                 )
         return target
-
-    def _range(
-        self,
-        type: str,
-        start: Time | None,
-        end: Time | None,
-        origin: str | None,
-    ) -> tuple[np.datetime64, np.datetime64]:
-        """The range asked for, or the last day there is."""
-        low = None if start is None else to_datetime64(start)
-        high = None if end is None else to_datetime64(end)
-        if low is not None and high is not None and low >= high:
-            raise ParameterError(f"time range: expected start before end; found {low} and {high}")
-        if low is None or high is None:
-            latest = self.catalog.products.latest(type=type, origin=origin)
-            if latest is None:
-                raise NotInCatalogError(f"{type}: there is none yet; `stixlab ingest` takes telemetry files")
-            last = np.datetime64(latest.end.replace(tzinfo=None), "ns")
-            day = np.timedelta64(1, "D")
-            high = high if high is not None else (last if low is None else max(last, low + day))
-            low = low if low is not None else high - day
-        return low, high
-
-    def _one_origin(self, found: list[Product], origin: str | None) -> list[Product]:
-        if origin is not None:
-            return found
-        there = [o for o in ORIGINS if any(p.origin == o for p in found)]
-        if len(there) > 1:
-            others = ", ".join(f"origin={o!r}" for o in there[1:])
-            warnings.warn(
-                f"the range holds data of other origins, too, which are left out; {others} gives them",
-                stacklevel=3,
-            )
-        return [p for p in found if p.origin == there[0]] if there else found
-
-    def _nothing(
-        self,
-        type: str,
-        low: np.datetime64,
-        high: np.datetime64,
-        origin: str | None,
-    ) -> NotInCatalogError:
-        near = self.catalog.products.nearest(type=type, time=to_datetime(low), origin=origin)
-        there = (
-            f"the nearest is {near.start:%Y-%m-%dT%H:%M:%S} to {near.end:%Y-%m-%dT%H:%M:%S}"
-            if near is not None
-            else "there is none at all yet"
-        )
-        kind = f" ({origin})" if origin else ""
-        return NotInCatalogError(
-            f"{type}{kind}: nothing from {np.datetime_as_string(low, 's')} to {np.datetime_as_string(high, 's')}; {there}",
-            nearest=near,
-        )
-
-
-def _check_origin(origin: str | None) -> None:
-    if origin is not None and origin not in ORIGINS:
-        raise SchemaError(f"origin: expected one of {', '.join(ORIGINS)}; found {origin!r}")

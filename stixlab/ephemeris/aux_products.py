@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,15 +57,21 @@ def is_aux_product(path: Path) -> bool:
     return re.search(r"stix-(aux|asp)-ephemeris.*\.fits(\.gz)?$", path.name.lower()) is not None
 
 
-def read_aux(path: Path) -> AuxProduct:
+def read_aux(path: Path, *, content: bytes | None = None) -> AuxProduct:
     """Read an auxiliary product (``stix-aux-ephemeris``, ``stix-asp-ephemeris``).
+
+    Parameters
+    ----------
+    path
+    content
+        The bytes of the file, where they have been read already.
 
     Raises
     ------
     FormatError
         If it is no such product, is damaged, or lacks something; the message says what.
     """
-    header, columns, units = _load(path)
+    header, columns, units = _load(path, content)
     _check(path.name, header, columns)
     time = _times(path.name, header, columns, units)
     order = np.argsort(time, kind="stable")
@@ -85,13 +92,16 @@ def read_aux(path: Path) -> AuxProduct:
     )
 
 
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, str]]:
+def _load(
+    path: Path, content: bytes | None
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, str]]:
     """Primary header, columns of DATA and their units; checksums verified."""
     from astropy.io import fits
 
     try:
         # The file is opened here: astropy leaves it open when it fails.
-        with warnings.catch_warnings(record=True) as caught, path.open("rb") as stream:
+        opened: IO[bytes] = path.open("rb") if content is None else BytesIO(content)
+        with warnings.catch_warnings(record=True) as caught, opened as stream:
             warnings.simplefilter("always")
             with fits.open(stream, memmap=False, checksum=True) as hdus:
                 header = dict(hdus[0].header)

@@ -13,7 +13,10 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
 from stixlab.idb import Versions
+from stixlab.ingest.headers import place_keywords
+from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, parts_by_energies
 from stixlab.ingest.receive import DayKey, decode_once, level1_by_day
+from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.model import Product, RawFile
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.packet_file import PacketFile
@@ -25,7 +28,7 @@ from stixlab.vocabulary import FLIGHT, ORIGINS, PRODUCT_TYPES
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["DayTask", "commit", "make_day", "plan_day", "product_id"]
+__all__ = ["DayTask", "commit", "inputs_of_day", "make_day", "plan_day", "product_id"]
 
 _MARGIN = timedelta(days=1)
 """Packets are dumped after the data in them: headers are looked for this far beyond the day on both sides."""
@@ -50,6 +53,10 @@ class DayTask:
     """Products of the day as they are catalogued, by id."""
     fresh: list[xr.Dataset]
     """Datasets of the day if a single new file has all of it; none: to be made from what is stored."""
+    spice: Path | None = None
+    """Kernels for the place of the spacecraft in headers; None: the orbit table shipped."""
+    again: bool = False
+    """Whether files that are there are looked at, and written anew if they are damaged."""
 
 
 @dataclass
@@ -117,10 +124,11 @@ def make_day(task: DayTask, archive: Archive, versions: Versions, clock: ClockTa
 
     parts = task.fresh or _gather(task, archive, versions, clock)
     sources = tuple(sorted(f.sha256 for f in task.contributors))
+    inputs = inputs_of_day(task, versions, clock)
     made = DayMade(task.key, [], 0, [])
-    for number, group in enumerate(_by_energies(parts)):
+    for number, group in enumerate(parts_by_energies(parts)):
         ds = merge(group).assign_attrs(source_sha256=" ".join(sources))
-        product, same = _store(task, number, ds, archive, sources)
+        product, same = _store(task, number, ds, archive, inputs)
         known = task.known.get(product.product_id)
         if same:
             made.unchanged += 1
@@ -129,6 +137,13 @@ def make_day(task: DayTask, archive: Archive, versions: Versions, clock: ClockTa
         if product is not known:
             made.touched.append(product)
     return made
+
+
+def inputs_of_day(task: DayTask, versions: Versions, clock: ClockTable) -> dict[str, str]:
+    """Hashes of all that decides about the products of a day."""
+    start = datetime.fromisoformat(task.key[2]).replace(tzinfo=UTC)
+    data = [f.sha256 for f in task.contributors]
+    return inputs_of(start, start + timedelta(days=1), data=data, versions=versions, clock=clock)
 
 
 def _gather(task: DayTask, archive: Archive, versions: Versions, clock: ClockTable) -> list[xr.Dataset]:
@@ -172,7 +187,7 @@ def _imported(raw_file: RawFile, day: str, archive: Archive, clock: ClockTable) 
 
 
 def _store(
-    task: DayTask, number: int, ds: xr.Dataset, archive: Archive, sources: tuple[str, ...]
+    task: DayTask, number: int, ds: xr.Dataset, archive: Archive, inputs: dict[str, str]
 ) -> tuple[Product, bool]:
     """Write both forms of a product, unless they are there: its record, and whether its content is as it was."""
     from stixlab.products.formats.fits import write_fits
@@ -181,22 +196,27 @@ def _store(
 
     product_type, origin, day = task.key
     identity = product_id("L1", product_type, day, origin, number)
+    sources = tuple(sorted(f.sha256 for f in task.contributors))
     content = content_sha256(ds)
     known = task.known.get(identity)
     same = known is not None and known.content_sha256 == content
-    if same and known is not None and known.sources == sources:
+    sound = known is not None and _is_sound(known, archive, look=task.again)
+    if known is not None and same and sound and _is_from(known, sources, inputs):
         return known, True
     version = known.version + (0 if same else 1) if known is not None else 1
     created = datetime.now(UTC).replace(microsecond=0)
     date = np.datetime64(day, "D")
     zarr = archive.store_dataset(ds, date, content)
-    if same and known is not None:
+    if same and sound and known is not None:
         fits, fits_sha256, fits_bytes = known.fits, known.fits_sha256, known.fits_bytes
         created = known.created or created
     else:
+        created = known.created or created if same and known is not None else created
         name = fits_name(product_type, date, version, origin=origin, part=number)
         fits = f"{'' if origin == FLIGHT else origin + '/'}{fits_folder('L1', date, product_type)}/{name}"
-        fits_sha256, fits_bytes = write_fits(ds, archive.path(fits), version=version, created=created)
+        fits_sha256, fits_bytes = write_fits(
+            ds, archive.path(fits), version=version, created=created, keywords=place_keywords(ds, task.spice)
+        )
     bounds = ds["time_bounds"].to_numpy()
     product = Product(
         product_id=identity,
@@ -213,17 +233,17 @@ def _store(
         fits_sha256=fits_sha256,
         fits_bytes=fits_bytes,
         sources=sources,
-        provenance={k: ds.attrs[k] for k in ("software_version", "idb_version", "clock") if k in ds.attrs},
+        provenance=describe(ds, inputs),
         created=created,
         hidden=known.hidden if known is not None else "",
     )
     return product, bool(same)
 
 
-def _by_energies(parts: list[xr.Dataset]) -> list[list[xr.Dataset]]:
-    """Datasets grouped by their energies or channels, groups in the order of their first time."""
-    groups: dict[bytes, list[xr.Dataset]] = {}
-    for ds in parts:
-        axes = [ds[n].to_numpy().tobytes() for n in ("energy_bounds", "channel_bounds") if n in ds.variables]
-        groups.setdefault(b"".join(axes), []).append(ds)
-    return sorted(groups.values(), key=lambda g: min(d["time_bounds"].to_numpy().min() for d in g))
+def _is_sound(known: Product, archive: Archive, *, look: bool) -> bool:
+    """Whether the files of a product are what they were; a dataset that is not is removed."""
+    return not look or (not drop_damaged(archive, known) and is_fits_sound(archive, known))
+
+
+def _is_from(known: Product, sources: tuple[str, ...], inputs: dict[str, str]) -> bool:
+    return known.sources == sources and not changed_inputs(known, inputs)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from stixlab.ingest.assemble import DayTask, commit, plan_day
 from stixlab.ingest.folders import find_files
 from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
+from stixlab.ingest.request_products import RequestProducts
 from stixlab.ingest.requests import RequestKeeper
 from stixlab.ingest.tables import update_tables
 from stixlab.ingest.workforce import FileTask, Tools, Workforce
@@ -49,6 +51,8 @@ class _Batch:
     """Days that new files touch: what the last of these files alone gives, and its hash."""
     waiting: dict[str, RawFile] = field(default_factory=dict)
     """Files whose products are still to be made, by hash."""
+    imported: list[tuple[xr.Dataset, str]] = field(default_factory=list)
+    """Data requests of imported products, with the hashes of their files."""
     repeated: set[DayKey] = field(default_factory=set)
     """Days of files that were there already: their pipelines may have been cut short."""
 
@@ -71,6 +75,8 @@ class Ingestor:
         Called as the work goes on.
     processes
         How many to use; None: all cores when there is more than one file and enough in them.
+    spice
+        Kernels for the place of the spacecraft in headers; None: the orbit table shipped.
     """
 
     catalog: Any
@@ -80,6 +86,7 @@ class Ingestor:
     trigger: Trigger | None = None
     progress: Progress = field(default=_silent)
     processes: int | None = None
+    spice: Path | None = None
 
     def ingest(self, paths: Iterable[Path]) -> IngestReport:
         """Telemetry files, or folders of them, to packets, products, catalogue and pipelines.
@@ -187,6 +194,8 @@ class Ingestor:
         if received.commands:
             new, changed = self.catalog.telecommands.take(received.commands, raw_file.sha256)
             results[0].telecommands = {"new": new, "changed": changed}
+        if received.request is not None:
+            batch.imported.append((received.request, raw_file.sha256))
         batch.days |= {key: (parts, raw_file.sha256) for key, parts in received.days.items()}
         for number, result in enumerate(results):
             _describe(result, raw_file, "repeated" if number else "new")
@@ -199,7 +208,7 @@ class Ingestor:
     def _make_products(self, workforce: Workforce, batch: _Batch) -> None:
         def tasks() -> Iterator[DayTask]:
             for key, (parts, source) in sorted(batch.days.items(), key=lambda item: item[0]):
-                yield plan_day(self.catalog, key, parts, source)
+                yield dataclasses.replace(plan_day(self.catalog, key, parts, source), spice=self.spice)
 
         self.progress("making products", 0, len(batch.days))
         for number, made in enumerate(workforce.make(tasks())):
@@ -210,14 +219,25 @@ class Ingestor:
         update_tables(self.catalog, self.archive, batch.days)
 
     def _make_requests(self, batch: _Batch) -> None:
-        """Bring the records of data requests up to date with the new files."""
+        """Bring data requests and their products up to date with the new files."""
         keys = {key for f in batch.waiting.values() for key in f.requests}
         times = [t for f in batch.waiting.values() if f.packets for t in (f.start, f.end) if t is not None]
-        if not keys and not times:
-            return
+        products = RequestProducts(self.catalog, self.archive, self.versions, self.clock, spice=self.spice)
+        for ds, sha256 in batch.imported:
+            products.take_import(ds, sha256)
+        if keys or times:
+            self._assemble(batch, keys, times, products)
+        batch.report.products += map(_product_document, products.made)
+        batch.report.unchanged += products.unchanged
+        batch.report.problems += products.problems
+
+    def _assemble(
+        self, batch: _Batch, keys: set[str], times: list[datetime], products: RequestProducts
+    ) -> None:
         self.progress("assembling requests", 0, 1)
         keeper = RequestKeeper(self.catalog, self.archive, self.versions, self.clock)
-        changed, _ = keeper.make(keys, start=min(times, default=None), end=max(times, default=None))
+        low, high = min(times, default=None), max(times, default=None)
+        changed, _ = keeper.make(keys, start=low, end=high, then=products.take)
         batch.report.requests += map(_request_document, changed)
         self.progress("assembling requests", 1, 1)
 

@@ -28,7 +28,7 @@ from stixlab.telemetry.sources import Kind, iter_packets, recognise
 from stixlab.telemetry.streams import unpacked
 from stixlab.telemetry.telecommands import read_telecommands
 from stixlab.timing import ClockTable, to_datetime, to_datetime64
-from stixlab.vocabulary import ORIGINS
+from stixlab.vocabulary import ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +61,8 @@ class Received:
     is stored)."""
     commands: list[Telecommand] = field(default_factory=list)
     """Telecommands that it reports."""
+    request: xr.Dataset | None = None
+    """The data request that an imported product holds."""
 
 
 @dataclass
@@ -178,6 +180,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         If it cannot be stored.
     """
     from stixlab.products.formats.fits_dialects import read_fits
+    from stixlab.products.formats.fits_layout import is_request
     from stixlab.products.level1 import split_days
 
     kind = recognise(content, path.name)
@@ -185,8 +188,14 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         raise FormatError(f"{path.name}: expected a FITS product, found {kind}; use `stixlab ingest` for it")
     ds = read_fits(path, clock, content=unpacked(content))
     product, origin = ds.attrs["product"], ds.attrs["origin"]
+    if product not in PRODUCT_TYPES:
+        raise FormatError(
+            f"{path.name}: expected a product of {', '.join(PRODUCT_TYPES)}; found {product}, level"
+            f" {ds.attrs['level']}; read it with read_fits; the archive has no place for it yet"
+        )
+    request = ds if is_request(product) else None
     days: dict[DayKey, list[xr.Dataset]] = {
-        (product, origin, str(day)): [part] for day, part in split_days(ds)
+        (product, origin, str(day)): [part] for day, part in (split_days(ds) if request is None else ())
     }
     sha256, _ = archive.store_raw(content)
     bounds = ds["time_bounds"].to_numpy()
@@ -202,7 +211,7 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         days=tuple(sorted(map("/".join, days))),
         report={"dialect": ds.attrs.get("dialect", ""), "level": ds.attrs.get("source_level", "")},
     )
-    return Received(raw_file, days)
+    return Received(raw_file, days, request=request)
 
 
 def level1_by_day(

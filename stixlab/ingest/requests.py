@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from stixlab.telemetry.requests import Gathered, RequestIndex, RequestKey, gathe
 from stixlab.timing import ClockTable, to_datetime
 from stixlab.vocabulary import PRODUCT_TYPES
 
-__all__ = ["RequestKeeper", "assemble_request"]
+__all__ = ["FoundRequest", "RequestKeeper", "assemble_request", "identity_of"]
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,15 @@ _UNSYNCHRONISED = 1 << 47
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundRequest:
     """A request as it is now."""
 
     record: ScienceRequest
     part: Assembled | None
     """None if all its packets are damaged."""
+
+
+Then = Callable[[list[FoundRequest], list[str]], None]
 
 
 class _Shelf:
@@ -96,7 +99,12 @@ class RequestKeeper:
     clock: ClockTable
 
     def make(
-        self, keys: Iterable[str], *, start: datetime | None = None, end: datetime | None = None
+        self,
+        keys: Iterable[str],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        then: Then | None = None,
     ) -> tuple[list[ScienceRequest], int]:
         """Make and catalogue the requests that new files have packets of.
 
@@ -107,6 +115,9 @@ class RequestKeeper:
         start, end
             UTC from the first to the last packet of the new files. Incomplete requests of that time are looked
             at too: what they seem to miss may be other packets that are there now.
+        then
+            Called with requests that were looked at, when they are catalogued, and with the ids of those that there
+            are no more.
 
         Returns
         -------
@@ -131,29 +142,32 @@ class RequestKeeper:
         unchanged = 0
         for key in sorted(waiting):
             if key not in done:
-                some, others = self._make_together(key, done)
+                some, others = self._make_together(key, done, then)
                 changed += some
                 unchanged += others
         log.info("requests made", extra={"n_changed": len(changed), "n_unchanged": unchanged})
         return changed, unchanged
 
-    def _make_together(self, key: str, done: set[str]) -> tuple[list[ScienceRequest], int]:
+    def _make_together(self, key: str, done: set[str], then: Then | None) -> tuple[list[ScienceRequest], int]:
         """Make the requests of a key, and of those keys that may share packets with it."""
         waiting = [key]
-        fresh: dict[str, ScienceRequest] = {}
+        found: dict[str, FoundRequest] = {}
         stale: dict[str, ScienceRequest] = {}
         while waiting:
             key = waiting.pop()
             done.add(key)
             before = {r.id: r for r in self.catalog.requests.find(key=key)}
-            now = {f.record.id: f.record for f in self.find_all(key)}
-            fresh, stale = fresh | now, stale | before
+            now = {f.record.id: f for f in self.find_all(key)}
+            found, stale = found | now, stale | before
             # packets without numbers may have come together over midnight, or apart
-            linked = {k for r in (*before.values(), *now.values()) for k in r.keys}
+            linked = {k for r in (*before.values(), *(f.record for f in now.values())) for k in r.keys}
             waiting = sorted(linked.union(waiting) - done)
-        return self._save(fresh, stale)
+        changed, unchanged = self._save({i: f.record for i, f in found.items()}, stale)
+        if then is not None:
+            then([f for _, f in sorted(found.items())], sorted(set(stale) - set(found)))
+        return changed, unchanged
 
-    def find_all(self, key: str, shelf: _Shelf | None = None) -> list[_Found]:
+    def find_all(self, key: str, shelf: _Shelf | None = None) -> list[FoundRequest]:
         """Requests of a key as the stored packets have them; several if it was sent twice, or is of a day.
 
         Parameters
@@ -198,28 +212,28 @@ class RequestKeeper:
 
         return gather(keys, {name: shelf.open(name) for name in names}, self.versions, neighbours=neighbours)
 
-    def _records(self, key: RequestKey, gathered: Gathered, chosen: list[int]) -> list[_Found]:
+    def _records(self, key: RequestKey, gathered: Gathered, chosen: list[int]) -> list[FoundRequest]:
         """Records of the parts that were chosen.
 
         Damaged packets are told with the first of them; those without numbers in a record of their day.
         """
-        found: list[_Found] = []
+        found: list[FoundRequest] = []
         taken: Counter[str] = Counter()
         for i in chosen:
             part = gathered.parts[i]
-            stem = _identity(part)
+            stem = identity_of(part)
             taken[stem] += 1
             record = self._record(part, key, stem + (f"-{taken[stem]}" if taken[stem] > 1 else ""))
-            found.append(_Found(replace(record, sources=gathered.sources[i]), part))
+            found.append(FoundRequest(replace(record, sources=gathered.sources[i]), part))
         damaged = np.arange(len(gathered.damaged))
         if key.day >= 0:
             damaged = np.flatnonzero(gathered.damaged.scet_coarse // _DAY_S == key.day)
         if len(damaged):
             files = {gathered.damaged_sources[i] for i in damaged}
             if found and key.day < 0:
-                found[0] = _Found(_with_damaged(found[0].record, len(damaged), files), found[0].part)
+                found[0] = FoundRequest(_with_damaged(found[0].record, len(damaged), files), found[0].part)
             else:
-                found.append(_Found(_with_damaged(_nothing_good(key), len(damaged), files), None))
+                found.append(FoundRequest(_with_damaged(_nothing_good(key), len(damaged), files), None))
         return found
 
     def _record(self, part: Assembled, key: RequestKey, stem: str) -> ScienceRequest:
@@ -289,7 +303,7 @@ def _days(part: Assembled) -> list[int]:
     return [int(d) for d in np.unique(part.columns.block.scet_coarse // _DAY_S)]
 
 
-def _identity(part: Assembled) -> str:
+def identity_of(part: Assembled) -> str:
     """What a request is called, but for its origin."""
     if part.request or part.tc_sequence:
         return f"{_TYPES[part.ssid]}_{part.request:010d}-{part.tc_sequence:05d}"

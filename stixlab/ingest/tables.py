@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive, layout
 from stixlab.archive.bookkeeping import rebuild_contents, update_contents
+from stixlab.archive.contents import read_contents
+from stixlab.errors import ArchiveError
 
 if TYPE_CHECKING:
     from stixlab.ingest.receive import DayKey
 
 __all__ = ["update_tables"]
+
+log = logging.getLogger(__name__)
 
 _DAY = timedelta(days=1)
 
@@ -43,9 +48,21 @@ def update_tables(catalog: Any, archive: Archive, days: Iterable[DayKey], *, lev
     for (product_type, origin), found in sorted(touched.items()):
         which = {"type": product_type, "level": level, "origin": origin}
         table = {"level": level, "product_type": product_type, "origin": origin}
-        if not archive.path(layout.contents_key(level, product_type, origin)).exists():
+        if _is_good(archive, table):
+            first, last = (datetime.fromisoformat(d).replace(tzinfo=UTC) for d in (min(found), max(found)))
+            products = catalog.products.find(**which, start=first - _DAY, end=last + 2 * _DAY)
+            update_contents(archive, products, **table, days=found)
+        else:
             rebuild_contents(archive, catalog.products.find(**which), **table)
-            continue
-        first, last = (datetime.fromisoformat(d).replace(tzinfo=UTC) for d in (min(found), max(found)))
-        products = catalog.products.find(**which, start=first - _DAY, end=last + 2 * _DAY)
-        update_contents(archive, products, **table, days=found)
+
+
+def _is_good(archive: Archive, table: dict[str, str]) -> bool:
+    """Whether there is a table that only needs to be brought up to date."""
+    if not archive.path(layout.contents_key(**table)).exists():
+        return False
+    try:
+        read_contents(archive, **table)
+    except ArchiveError as error:
+        log.warning("a damaged table of contents is made again", extra={"error": error.message})
+        return False
+    return True

@@ -14,7 +14,9 @@ class Product:
     """What the catalogue knows of one product."""
 
     product_id: str
-    """``LEVEL_TYPE_YYYYMMDD_ORIGIN``, such as ``L1_ql-lightcurve_20210116_flight``."""
+    """``LEVEL_TYPE_YYYYMMDD_ORIGIN``, such as ``L1_ql-lightcurve_20210116_flight``; of a data request ``LEVEL_`` and
+    the id of the request, such as ``L1_sci-xray-cpd_2312148821-51759_flight``. Further parts, of other energies, end
+    in ``-2``, ``-3`` ..."""
     type: str
     """Archive name of the product type."""
     level: str
@@ -38,7 +40,13 @@ class Product:
     sources: tuple[str, ...] = ()
     """Hashes of the raw files it is made from, sorted."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Software and definition versions, clock, energies."""
+    """Software and definition versions, clock, energies; under ``inputs`` hashes of all that it depends on."""
     created: datetime | None = None
     hidden: str = ""
     """Why it is not shown; empty if it is. A product that is made again stays hidden."""
+    request: str = ""
+    """Id of the data request (`ScienceRequest.id`); empty for products of a day."""
+    request_id: int = 0
+    """Number of the data request; 0 if it has none, and for products of a day."""
+    complete: bool = True
+    """Whether all packets of the data request have been received."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,9 @@ from stixlab.errors import FormatError, NotInCatalogError
 from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS
 from stixlab.instrument.elut import EnergyCalibration
 from stixlab.instrument.elut_tables import ADC_PER_CHANNEL
-from stixlab.timing import parse_utc
+from stixlab.timing import ClockTable, parse_utc
 
-__all__ = ["MIN_DURATION", "nearest_calibration", "read_energy_calibration"]
+__all__ = ["MIN_DURATION", "calibration_arrays", "nearest_calibration", "read_energy_calibration"]
 
 MIN_DURATION = np.timedelta64(12, "h")
 """A run of less than this has too few counts for every pixel; the limit that the STIX team recommends."""
@@ -26,10 +28,16 @@ _GAIN_STEPS = (0.05, 0.25)
 _DAMAGE = (OSError, TypeError, ValueError, LookupError)
 
 
-def read_energy_calibration(path: Path) -> EnergyCalibration:
+def read_energy_calibration(path: Path, *, content: bytes | None = None) -> EnergyCalibration:
     """Offset and gain of a CAL product of the STIX team (``solo_CAL_stix-cal-energy_...fits``).
 
     Whether gains are channels per keV or keV per converter step is told by their size: files say the former of both.
+
+    Parameters
+    ----------
+    path
+    content
+        The bytes of the file, where they have been read already.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def read_energy_calibration(path: Path) -> EnergyCalibration:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what astropy thinks of the headers of others
-            with fits.open(path) as hdus:
+            with fits.open(path if content is None else BytesIO(content)) as hdus:
                 header = dict(hdus[0].header)
                 data = hdus["DATA"].data
                 offset, gain = (
@@ -95,6 +103,29 @@ def _in_channels(
         )
     shape = (N_DETECTORS, N_PIXELS)
     return offset.reshape(shape), gain.reshape(shape)
+
+
+def calibration_arrays(calibration: EnergyCalibration, clock: ClockTable) -> dict[str, NDArray[Any]]:
+    """Arrays of the dataset `stixlab.datasets.energy_calibration.ENERGY_CALIBRATION`: one time, the run.
+
+    Parameters
+    ----------
+    calibration
+    clock
+        For the on-board time.
+    """
+    bounds = np.array([[calibration.start, calibration.end]], dtype="datetime64[ns]")
+    coarse, fine = clock.to_scet(bounds[:, 0])
+    return {
+        "time": bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) // 2,
+        "time_bounds": bounds,
+        "scet_coarse": coarse,
+        "scet_fine": fine,
+        "detector": np.arange(1, N_DETECTORS + 1, dtype=np.uint8),
+        "pixel": np.arange(N_PIXELS, dtype=np.uint8),
+        "offset": calibration.offset.reshape(1, N_DETECTORS, N_PIXELS),
+        "gain": calibration.gain.reshape(1, N_DETECTORS, N_PIXELS),
+    }
 
 
 def nearest_calibration(

@@ -18,7 +18,7 @@ from stixlab.timing import ClockTable
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["LEVEL", "STEP_S", "make_ephemeris"]
+__all__ = ["LEVEL", "STEP_S", "ephemeris_at", "make_ephemeris"]
 
 LEVEL = "ANC"
 STEP_S = 64
@@ -63,6 +63,24 @@ def make_ephemeris(
     begin = day.astype("datetime64[D]").astype("datetime64[ns]")
     edges = begin + np.arange(0, _DAY_S + 1, step_s) * np.timedelta64(1_000_000_000, "ns")
     bounds = np.stack([edges[:-1], edges[1:]], axis=1)
+    return ephemeris_at(bounds, ephemerides, clock)
+
+
+def ephemeris_at(bounds: NDArray[np.datetime64], ephemerides: Ephemerides, clock: ClockTable) -> xr.Dataset:
+    """Ephemeris of given bins; see `make_ephemeris`.
+
+    Parameters
+    ----------
+    bounds : (time, 2), UTC
+        May have no length.
+    ephemerides
+    clock
+
+    Raises
+    ------
+    TimeError
+        If nothing covers the orbit.
+    """
     time = bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) // 2
     place, attitude = ephemerides.at(time), ephemerides.attitude(time)
     coarse, fine = clock.to_scet(bounds[:, 0])

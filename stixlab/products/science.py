@@ -26,7 +26,7 @@ from stixlab.vocabulary import SIMULATED, DatasetSpec
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["SHIFTED_UNTIL", "make_science_level1", "shift_time_bins"]
+__all__ = ["SHIFTED_UNTIL", "livetime_arrays", "make_science_level1", "shift_time_bins"]
 
 _Arrays = dict[str, NDArray[Any]]
 SHIFTED_UNTIL = np.datetime64("2021-12-09T14:00:00", "ns")
@@ -217,6 +217,33 @@ def _live(found: Livetime) -> _Arrays:
 def _detector_live(along: _Arrays) -> _Arrays:
     error = along.get("triggers_error", np.zeros(along["triggers"].shape, dtype=np.float32))
     return _live(detector_livetime(along["triggers"], error, along["exposure_time"], along["detector_mask"]))
+
+
+def livetime_arrays(along: _Arrays, *, may_be_shifted: bool) -> tuple[_Arrays, bool]:
+    """Exposure and live time of counts that have been decompressed already, such as those of the files of others.
+
+    Parameters
+    ----------
+    along
+        Arrays along time: triggers with their error, masks of detectors, times.
+    may_be_shifted
+        Whether flight software gave counts of this kind the times of the bin before; it did until `SHIFTED_UNTIL`.
+
+    Returns
+    -------
+    dict
+        With exposure and live time.
+    bool
+        Whether counts belong to the times of the bin before.
+    """
+    time = along["time"]
+    shifted = may_be_shifted and len(time) > 1 and bool(time[0] < SHIFTED_UNTIL)
+    along = along | {"exposure_time": _exposure(along["integration_time"], shifted=shifted)}
+    if along["triggers"].ndim > 1:
+        return along | _detector_live(along), shifted
+    groups = active_trigger_groups(along["detector_mask"]).astype(np.int64)
+    found = livetime(along["triggers"], along["triggers_error"], along["exposure_time"], groups)
+    return along | _live(found), shifted
 
 
 def _counts(along: _Arrays) -> _Arrays:

@@ -6,6 +6,7 @@ a directory of the columns (JSON); its length and the mark again. Little-endian 
 
 from __future__ import annotations
 
+import binascii
 import json
 import mmap
 import struct
@@ -48,6 +49,7 @@ class PacketFile:
     path: Path
     _columns: dict[str, NDArray[Any]]
     _data: NDArray[np.uint8]
+    _checksums: dict[str, int]
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -77,9 +79,10 @@ class PacketFile:
                 for name, dtype in _COLUMNS.items()
             }
             data = np.frombuffer(mapped, dtype=np.uint8, count=n_bytes, offset=len(_MARK))
+            checksums = dict(directory.get("checksums", {}))
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(path, str(error)) from error
-        return cls(path, columns, data)
+        return cls(path, columns, data, checksums)
 
     def __len__(self) -> int:
         return len(self._columns["length"])
@@ -94,6 +97,16 @@ class PacketFile:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
+
+    def damaged_parts(self) -> list[str]:
+        """Names of columns whose content is not what was written, ``bytes`` for that of the packets; all of it is read.
+
+        Files of earlier versions have no checksums: nothing is found in them.
+        """
+        parts = {"bytes": self._data} | self._columns
+        return [
+            n for n, crc in self._checksums.items() if binascii.crc32(parts[n].view(np.uint8).data) != crc
+        ]
 
     @cached_property
     def block(self) -> PacketBlock:
@@ -136,6 +149,9 @@ class PacketFileWriter:
         Tell where the number of the data request stands.
     """
 
+    _crc = 0
+    """Checksum of the bytes of all packets so far."""
+
     def __init__(self, path: Path, versions: Versions) -> None:
         self._path = path
         self._versions = versions
@@ -157,7 +173,9 @@ class PacketFileWriter:
 
     def append(self, block: PacketBlock) -> None:
         """Add packets behind those that are there."""
-        self._file.write(np.ascontiguousarray(block.data[block.offsets[0] : block.offsets[-1]]).data)
+        content = np.ascontiguousarray(block.data[block.offsets[0] : block.offsets[-1]]).data
+        self._file.write(content)
+        self._crc = binascii.crc32(content, self._crc)
         request, tc_sequence = request_numbers(block, self._versions)
         others = {
             "length": block.lengths,
@@ -182,22 +200,32 @@ class PacketFileWriter:
 
     def _finish(self) -> None:
         places, at = {}, len(_MARK) + self._n_bytes
+        checksums = {"bytes": self._crc}
         for name, column in self._columns.items():
             gap = -at % _ALIGNMENT
             self._file.write(b"\0" * gap)
             places[name] = at + gap
             column.seek(0)
+            checksums[name] = 0
             while piece := column.read(_IN_MEMORY):
                 self._file.write(piece)
+                checksums[name] = binascii.crc32(piece, checksums[name])
             at += gap + self._n * np.dtype(_COLUMNS[name]).itemsize
-        directory = json.dumps({"packets": self._n, "bytes": self._n_bytes, "columns": places}).encode()
-        self._file.write(directory + _END.pack(len(directory), _MARK))
-        self._file.flush()
+        directory = {"packets": self._n, "bytes": self._n_bytes, "columns": places, "checksums": checksums}
+        self._write_directory(at, directory)
         if self._n_blocks > 1:
-            self._mark_duplicates(places["status"])
+            checksums["status"] = self._mark_duplicates(places["status"], checksums["status"])
+            self._write_directory(at, directory)
 
-    def _mark_duplicates(self, place: int) -> None:
-        """Compare packets of different blocks that have one identity."""
+    def _write_directory(self, place: int, directory: dict[str, Any]) -> None:
+        text = json.dumps(directory).encode()
+        self._file.seek(place)
+        self._file.write(text + _END.pack(len(text), _MARK))
+        self._file.truncate()
+        self._file.flush()
+
+    def _mark_duplicates(self, place: int, checksum: int) -> int:
+        """Compare packets of different blocks that have one identity; checksum of the statuses as they are then."""
         written = PacketFile.open(self._temporary)
         time, counter = identities(written.block)
         order = np.lexsort((counter, time))
@@ -209,6 +237,8 @@ class PacketFileWriter:
             self._file.seek(place)
             self._file.write(status.tobytes())
             self._file.flush()
+            return binascii.crc32(status.tobytes())
+        return checksum
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,18 @@ def test_the_archive_is_an_index_of_plain_links_down_to_the_file(client):
     assert (answer.headers["content-type"], len(answer.content)) == ("application/fits", 2880)
     part = client.get(path, headers={"Range": "bytes=0-5"})
     assert (part.status_code, part.content) == (206, b"SIMPLE")
+
+
+def test_the_file_of_a_hidden_product_is_not_there_in_any_version(client, lab):
+    folder = lab.home / "archive" / "fits" / "L1" / "2021" / "06" / "06" / "QL"
+    for version in (1, 2):
+        (folder / f"dark_V0{version}.fits").write_bytes(b"SIMPLE")
+    path = "/data/fits/L1/2021/06/06/QL/"
+    assert "dark_V01.fits" in client.get(path).text
+    lab.hidden = [replace(lab.products()[0], fits="fits/L1/2021/06/06/QL/dark_V02.fits", hidden="wrong")]
+    assert "dark" not in client.get(path).text
+    assert "light.fits" in client.get(path).text
+    assert client.get(path + "dark_V01.fits").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from stixlab.archive.bookkeeping import rebuild_contents
 from stixlab.archive.contents import read_contents
-from stixlab.archive.levels import WIDTHS_S, choose_width, open_levels, reduce_bins, reducible
+from stixlab.archive.levels import WIDTHS_S, choose_width, open_levels, reducible
+from stixlab.archive.reduction import reduce_bins
 from stixlab.archive.spans import open_span
 from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
 from tests.support.archives import TABLE, dates, day_dataset, filled, store_day, update

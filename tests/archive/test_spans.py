@@ -1,5 +1,7 @@
 """Spans of time as one lazy dataset: equal to the datasets themselves, read only where asked."""
 
+import pickle
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -228,3 +230,10 @@ def test_years_open_from_one_table(tmp_path):
     assert ds.sizes["time"] == 1826 * 30
     assert type(ds.xindexes["time"]).__name__ == "TimeAxis"
     assert ds.isel(time=slice(30_000, 30_090))["counts"].compute().shape == (90, 5)
+
+
+def test_a_span_can_be_sent_to_another_process(span):
+    again = pickle.loads(pickle.dumps(span))
+    np.testing.assert_array_equal(
+        again["counts"].sel(time="2021-06-07"), span["counts"].sel(time="2021-06-07")
+    )

@@ -215,7 +215,7 @@ def test_rubbish_leaves_no_trace(chain, tmp_path, content):
     path = tmp_path / "rubbish"
     path.write_bytes(content)
     assert chain.ingest(path).failed
-    assert chain.files() <= {".writing"}
+    assert chain.files() <= {".writing", "schema.json"}
     assert chain.catalog.raw_files.find() == []
 
 
@@ -228,7 +228,7 @@ def test_a_file_whose_datasets_cannot_be_made_leaves_no_trace(chain, simulated, 
     monkeypatch.setattr(receive, "level1_by_day", refuse)
     report = chain.ingest(simulated)
     assert {f.error for f in report.files} == {"on purpose"}
-    assert chain.files() <= {".writing"}
+    assert chain.files() <= {".writing", "schema.json"}
     assert chain.catalog.raw_files.find() == []
 
 

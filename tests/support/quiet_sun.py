@@ -86,6 +86,7 @@ class SmallLab:
     data: xr.Dataset = field(default_factory=light_curve)
     away: bool = False
     empty: bool = False
+    hidden: list[Product] = field(default_factory=list)
     found: list[Flare] = field(default_factory=lambda: [flare(8, 4300.0), flare(17, 1200.0)])
 
     def __post_init__(self) -> None:
@@ -93,7 +94,7 @@ class SmallLab:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "light.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880))
         self.archive = SimpleNamespace(root=self.home / "archive")
-        stores = SimpleNamespace(find=self._flares), SimpleNamespace(latest=self._latest)
+        stores = SimpleNamespace(find=self._flares), SimpleNamespace(latest=self._latest, find=self._hidden)
         self.catalog = SimpleNamespace(flares=stores[0], products=stores[1])
 
     def open(
@@ -116,6 +117,10 @@ class SmallLab:
         self._answer()
         one = product(self.data.attrs["origin"])
         return [one] if filters.get("type") in (None, one.type) and not self.empty else []
+
+    def _hidden(self, *, hidden: bool) -> list[Product]:
+        assert hidden
+        return self.hidden
 
     def _latest(self, **filters: Any) -> Product | None:
         return next(iter(self.products(type=filters.get("type"))), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,29 +15,41 @@ from numpy.typing import NDArray
 from stixlab.datasets.construction import scet_key
 from stixlab.datasets.registry import get_spec
 from stixlab.files import new_file
+from stixlab.instrument.detectors import mask_bits
 from stixlab.instrument.energy_channels import energy_edges
+from stixlab.products.formats.fits_columns import column, table
+from stixlab.products.formats.fits_control import control_table, request_cards
 from stixlab.products.formats.fits_layout import (
     FITS_UNITS,
-    control_columns,
-    control_runs,
+    MASK_BITS,
+    can_write,
     fits_folder,
     fits_name,
-    subspectrum_columns,
+    is_request,
+    request_fits_name,
 )
+from stixlab.products.formats.fits_supplement import supplement_tables
 from stixlab.products.merging import time_arrays
+from stixlab.products.pixel_masks import mask_columns
 from stixlab.products.quicklooks import flare_rows
 from stixlab.vocabulary import FLIGHT, REENCODED, SIMULATED, DatasetSpec, check, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
-    from astropy.io.fits import BinTableHDU, Column, HDUList, Header
+    from astropy.io.fits import BinTableHDU, HDUList, Header
 
-__all__ = ["CREATOR", "fits_folder", "fits_name", "to_hdus", "write_fits"]
+__all__ = [
+    "CREATOR",
+    "can_write",
+    "fits_folder",
+    "fits_name",
+    "request_fits_name",
+    "to_hdus",
+    "write_fits",
+]
 
 CREATOR = "stixlab"
 """Keyword CREATOR of our files."""
-_UNSIGNED = {"uint16": ("I", 1 << 15), "uint32": ("J", 1 << 31), "uint64": ("K", 1 << 63)}
-_PLAIN = {"bool": "L", "uint8": "B", "int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
 _PACKET_COMMENTS = ("service type", "service subtype", "structure of the packets")
 _MADE_BY = {FLIGHT: "stixlab", SIMULATED: "stixlab SIMULATOR", REENCODED: "stixlab RE-ENCODED"}
 _NOTES = {
@@ -54,7 +65,8 @@ def write_fits(
     version: int,
     created: datetime,
     parents: Sequence[str] = (),
-    complete: bool = True,
+    complete: bool | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Write a level 1 dataset as FITS: the whole file or nothing.
 
@@ -71,7 +83,9 @@ def write_fits(
     parents
         Files it was made from.
     complete
-        Whether everything that belongs to it has arrived.
+        Whether everything that belongs to it has arrived; by default what the dataset says of itself.
+    keywords
+        Further keywords: value, or value and comment; those of `stixlab.ephemeris.keywords` belong here.
 
     Returns
     -------
@@ -86,7 +100,13 @@ def write_fits(
         If the file cannot be written.
     """
     hdus = to_hdus(
-        ds, filename=path.name, version=version, created=created, parents=parents, complete=complete
+        ds,
+        filename=path.name,
+        version=version,
+        created=created,
+        parents=parents,
+        complete=complete,
+        keywords=keywords,
     )
     buffer = io.BytesIO()
     hdus.writeto(buffer)
@@ -103,7 +123,8 @@ def to_hdus(
     version: int,
     created: datetime,
     parents: Sequence[str] = (),
-    complete: bool = True,
+    complete: bool | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> HDUList:
     """HDUs of a level 1 dataset: PRIMARY, CONTROL, DATA, IDB_VERSIONS and, with energies, ENERGIES.
 
@@ -130,23 +151,24 @@ def to_hdus(
     header = _primary_header(
         ds, spec, along, begin, filename=filename, version=version, created=created, parents=parents
     )
-    header["COMPLETE"] = (complete, "whether all of its telemetry has arrived")
-    control, control_index = _control(spec, along, others)
+    header["COMPLETE"] = (
+        bool(ds.attrs.get("complete", True)) if complete is None else complete,
+        "whether all of its telemetry has arrived",
+    )
+    _add_cards(header, [(k, *(v if isinstance(v, tuple) else (v, ""))) for k, v in (keywords or {}).items()])
+    control, control_index = control_table(spec, along, others, ds.attrs)
     if "flare_valid" in along:
         row, along = flare_rows(along)
         control_index = control_index[row]
     hdus = [
         PrimaryHDU(header=header),
         control,
-        _data(spec, along, begin, control_index),
+        _data(ds, spec, along, begin, control_index),
         _idb_versions(ds, along),
     ]
-    if "energy_mask" in along:
-        # Readers look up the band of a mask of channels among all channels.
-        edges = energy_edges(along["time"][0])
-        hdus.append(_energies(np.column_stack([edges[:-1], edges[1:]])))
-    elif "energy_bounds" in others:
-        hdus.append(_energies(others["energy_bounds"]))
+    hdus += _energy_tables(along, others)
+    # Behind the tables that others look for by their number.
+    hdus += supplement_tables(spec, along, others)
     found = HDUList(hdus)
     # What astropy would still change while writing is changed before the checksums are made.
     found.update_extend()
@@ -155,14 +177,25 @@ def to_hdus(
     return found
 
 
+def _energy_tables(
+    along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
+) -> list[BinTableHDU]:
+    """Table ENERGIES, if the product has energies."""
+    if "energy_mask" in along:
+        # Readers look up the band of a mask of channels among all channels.
+        edges = energy_edges(along["time"][0])
+        return [_energies(np.column_stack([edges[:-1], edges[1:]]))]
+    return [_energies(others["energy_bounds"])] if "energy_bounds" in others else []
+
+
 def _energies(bounds: NDArray[np.float64]) -> BinTableHDU:
     channel = np.arange(len(bounds), dtype=np.uint8)
     columns = [
-        _column("channel", channel),
-        _column("e_low", bounds[:, 0], "keV"),
-        _column("e_high", bounds[:, 1], "keV"),
+        column("channel", channel),
+        column("e_low", bounds[:, 0], "keV"),
+        column("e_high", bounds[:, 1], "keV"),
     ]
-    return _table("ENERGIES", columns)
+    return table("ENERGIES", columns)
 
 
 def _floor_ms(time: np.datetime64) -> np.datetime64:
@@ -212,15 +245,13 @@ def _primary_header(
         ("DATE-OBS", _iso(begin), "start of the observation"),
         ("DATE-BEG", _iso(begin), "start; column time counts from it"),
         ("DATE-AVG", _iso(begin + (bounds.max() - begin) // 2), "middle of the observation"),
+        ("DATEREF", _iso(begin), "column time counts from it"),
         ("DATE-END", _iso(bounds.max() + np.timedelta64(999_999, "ns")), "end of the observation"),
         ("CLOCK", str(ds.attrs.get("clock", "")), "source of UTC"),
         ("SRCLEVEL", str(ds.attrs.get("source_level", "")), "what the data were read from"),
     ]
     header = Header()
-    for keyword, value, comment in cards:
-        # A comment that does not fit beside its value is left out, not cut.
-        fits_in = len(comment) + max(len(str(value).replace("'", "''")) + 2, 20) <= 67
-        header[keyword] = (value, comment if fits_in else "")
+    _add_cards(header, cards + request_cards(ds.attrs))
     if "counts" in along:
         header["DATAMIN"] = (float(along["counts"].min()), "smallest value")
         header["DATAMAX"] = (float(along["counts"].max()), "largest value")
@@ -233,71 +264,26 @@ def _primary_header(
     return header
 
 
-def _column(name: str, values: NDArray[Any], unit: str = "") -> Column:
-    """One column; unsigned integers by an offset, as FITS has them."""
-    from astropy.io.fits import Column
-
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    width = str(math.prod(values.shape[1:])) if values.ndim > 1 else ""
-    # A cell of several dimensions has its fastest first.
-    shape = f"({','.join(map(str, values.shape[:0:-1]))})" if values.ndim > 2 else None
-    if values.dtype.kind in "SU":
-        return Column(
-            name, f"{max(values.dtype.itemsize // (4 if values.dtype.kind == 'U' else 1), 1)}A", array=values
-        )
-    if values.dtype.name in _UNSIGNED:
-        code, offset = _UNSIGNED[values.dtype.name]
-        return Column(name, width + code, unit=unit or None, bzero=offset, array=values, dim=shape)
-    return Column(name, width + _PLAIN[values.dtype.name], unit=unit or None, array=values, dim=shape)
-
-
-def _table(name: str, columns: list[Column]) -> BinTableHDU:
-    from astropy.io.fits import BinTableHDU
-
-    return BinTableHDU.from_columns(columns, name=name, uint=True)
-
-
-def _control(
-    spec: DatasetSpec, along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
-) -> tuple[BinTableHDU, NDArray[np.int32]]:
-    """The CONTROL table, and for each time the row in it."""
-    n_times = len(along["time"])
-    has_bins = "integration_time" in along
-    starts = control_runs(along) if has_bins else np.arange(n_times)
-    length = np.diff([*starts, n_times])
-    duration = along["integration_time"][starts].astype(np.float64) if has_bins else np.zeros(n_times)
-    columns = [
-        _column("scet_coarse", along["scet_coarse"][starts], "s"),
-        _column("scet_fine", along["scet_fine"][starts]),
-        _column("integration_time", np.round(duration, 1), "s"),
-        _column("index", np.arange(len(starts), dtype=np.int32)),
-    ]
-    columns += [
-        _column(each.column, each.to_rows(along[each.field][starts])) for each in control_columns(spec)
-    ]
-    if "subspectrum" in others:
-        columns += [_column(n, np.tile(v, (len(starts), 1))) for n, v in subspectrum_columns(others).items()]
-    if "energy" in others and "counts" in along:
-        columns.append(
-            _column("num_energies", np.full(len(starts), along["counts"].shape[-1], dtype=np.int32))
-        )
-    if has_bins:
-        columns.append(_column("num_samples", length.astype(np.int32)))
-    return _table("CONTROL", columns), np.repeat(np.arange(len(starts), dtype=np.int32), length)
+def _add_cards(header: Header, cards: Sequence[tuple[str, Any, str]]) -> None:
+    for keyword, value, comment in cards:
+        # A comment that does not fit beside its value is left out, not cut.
+        fits_in = len(comment) + max(len(str(value).replace("'", "''")) + 2, 20) <= 67
+        header[keyword] = (value, comment if fits_in else "")
 
 
 def _data(
+    ds: xr.Dataset,
     spec: DatasetSpec,
     along: Mapping[str, NDArray[Any]],
     begin: np.datetime64,
     control_index: NDArray[np.int32],
 ) -> BinTableHDU:
     bounds = along["time_bounds"]
+    masks = mask_columns(ds) if is_request(spec.product) and "pixel_mask" in along else {}
     columns = [
-        _column("control_index", control_index),
-        _column("time", (along["time"] - begin).astype(np.int64) / 1e9, "s"),
-        _column("timedel", (bounds[:, 1] - bounds[:, 0]).astype(np.int64) / 1e9, "s"),
+        column("control_index", control_index),
+        column("time", (along["time"] - begin).astype(np.int64) / 1e9, "s"),
+        column("timedel", (bounds[:, 1] - bounds[:, 0]).astype(np.int64) / 1e9, "s"),
     ]
     notes = []
     for field in spec.fields:
@@ -305,28 +291,31 @@ def _data(
             continue
         unit, offset = FITS_UNITS.get(field.units, (field.units, 0.0))
         values = along[field.name]
+        if field.name in MASK_BITS:
+            values = masks.get(field.fits_name, mask_bits(values, MASK_BITS[field.name]))
         columns.append(
-            _column(field.fits_name, values.astype(np.float64) + offset if offset else values, unit)
+            column(field.fits_name, values.astype(np.float64) + offset if offset else values, unit)
         )
         if "flag_values" in field.attrs:
             meanings = zip(
                 field.attrs["flag_values"].tolist(), field.attrs["flag_meanings"].split(), strict=True
             )
             notes.append(f"{field.fits_name}: " + ", ".join(f"{value} {text}" for value, text in meanings))
-    table = _table("DATA", columns)
+    columns += [column(n, masks[n]) for n in ("num_pixel_sets", "num_energy_groups") if n in masks]
+    found = table("DATA", columns)
     for note in notes:
-        table.header.add_comment(note)
-    return table
+        found.header.add_comment(note)
+    return found
 
 
 def _idb_versions(ds: xr.Dataset, along: Mapping[str, NDArray[Any]]) -> BinTableHDU:
     versions = [v for v in str(ds.attrs.get("idb_version", "")).split(", ") if v] or ["unknown"]
     obt = scet_key(along) / 65536
-    return _table(
+    return table(
         "IDB_VERSIONS",
         [
-            _column("version", np.array(versions)),
-            _column("obt_start", np.full(len(versions), obt.min()), "s"),
-            _column("obt_end", np.full(len(versions), obt.max()), "s"),
+            column("version", np.array(versions)),
+            column("obt_start", np.full(len(versions), obt.min()), "s"),
+            column("obt_end", np.full(len(versions), obt.max()), "s"),
         ],
     )

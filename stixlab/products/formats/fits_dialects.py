@@ -1,40 +1,68 @@
 """FITS products of all makers, read into our datasets. Which is which is told by columns, keywords and units, never by versions.
 
-Read now: light curves (our own, official L1 with times in cs or s, the old L1 that holds codes, L1A, L0) and our own
-housekeeping. Others are recognised and named.
+Our own files are read through the declarations (`fits_own`); of others (stixcore: L1, L2, CAL; STIX-SWF: L0, L1, L1A)
+quicklooks, housekeeping, calibration spectra and results, science requests and the ephemeris. Visibilities of 2020 are
+not: their files hold zeros, times of another day and no errors; their packets are read.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.datasets.construction import make_dataset
-from stixlab.datasets.registry import get_spec
+from stixlab.datasets.energy_calibration import ENERGY_CALIBRATION
+from stixlab.datasets.registry import SPECS, get_spec
+from stixlab.ephemeris.aux_products import is_aux_product
 from stixlab.errors import FormatError, StixlabError
-from stixlab.instrument.energy_channels import band_centres
-from stixlab.products.counts import total_error
 from stixlab.products.formats.fits import CREATOR
-from stixlab.products.formats.fits_layout import FITS_UNITS, control_columns
+from stixlab.products.formats.fits_context import read_calibration_result, read_ephemeris
+from stixlab.products.formats.fits_housekeeping import read_calibration, read_housekeeping
+from stixlab.products.formats.fits_layout import is_request
 from stixlab.products.formats.fits_lightcurve import read_lightcurve
+from stixlab.products.formats.fits_own import read_own, request_attrs
+from stixlab.products.formats.fits_quicklooks import (
+    read_flare_flag,
+    read_flare_list,
+    read_spectra,
+    read_variance,
+)
+from stixlab.products.formats.fits_science import read_request
 from stixlab.products.formats.fits_table import FitsTable
 from stixlab.products.merging import unique_order
 from stixlab.timing.scet import ClockTable
-from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, REENCODED, SIMULATED
+from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, REENCODED, SIMULATED, DatasetSpec
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["read_fits"]
 
+_Reader = Callable[
+    [DatasetSpec, dict[str, Any], dict[str, FitsTable], ClockTable, str],
+    tuple[dict[str, NDArray[Any]], dict[str, Any]],
+]
+
 _PACKETS = {t.packet: t.name for t in PRODUCT_TYPES.values()}
-_READ_NOW = ("ql-lightcurve",)
+_OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "sci-spectrogram": "sci-xray-spec",
+        "sci-xray-l0": "sci-xray-rpd",
+        "sci-xray-l1": "sci-xray-cpd",
+        "sci-xray-l2": "sci-xray-scpd",
+        "sci-xray-l3": "sci-xray-vis",
+        "sci-xray-l4": "sci-xray-spec",
+    }
+)
+"""Names that files of others give to products in place of those of the archive."""
+_LEVELS = ("L0", "L1", "L1A")
 _ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, AttributeError, AssertionError)
 """What astropy raises on files that are damaged; the last three where it did not think of it."""
 
@@ -67,39 +95,49 @@ def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) ->
     header, tables = _load(path, content)
     name = path.name
     _check_instrument(header, name)
-    level = str(header.get("LEVEL", "")).strip()
-    product = _product(header, name)
-    own = str(header.get("CREATOR", "")).strip() == CREATOR
-    if level == "LB":
-        raise FormatError(
-            f"{name}: expected a product; found packets (level LB of {product}); use `stixlab ingest`"
-        )
-    if not own and (product not in _READ_NOW or level not in ("L0", "L1", "L1A")):
-        raise FormatError(
-            f"{name}: recognised {product or 'an unknown product'}, level {level or 'not given'}, made by"
-            f" {header.get('CREATOR', 'an unknown program')}; this is not read yet; read now:"
-            f" {', '.join(_READ_NOW)} of levels L0, L1, L1A, and products of {CREATOR}"
-        )
+    level, product = str(header.get("LEVEL", "")).strip(), _product(header, name)
+    attrs = _attrs(header, tables, clock, name)
+    if is_aux_product(Path(str(header.get("FILENAME", "") or name))):
+        return read_ephemeris(path, clock, attrs, content=content)
+    if level == "CAL" and product == ENERGY_CALIBRATION.product:
+        return read_calibration_result(path, clock, attrs, content=content)
+    own = attrs["dialect"] == CREATOR
+    _check_read(header, level, product, name, own=own)
     for needed in ("CONTROL", "DATA"):
         if needed not in tables:
             raise FormatError(
                 f"{name}: expected a table {needed}; found {', '.join(tables) or 'no table'}; is it complete?"
             )
+    spec = get_spec(product)
     try:
         if own:
-            arrays, dialect = _own(product, header, tables, name), CREATOR
+            arrays = read_own(spec, header, tables, clock, name)
+            more = request_attrs(header) if is_request(product) else {}
         else:
-            arrays, dialect = read_lightcurve(header, tables, clock, name)
-        order = unique_order({k: v for k, v in arrays.items() if k not in ("energy", "energy_bounds")})
-        if order is not None:
-            arrays = {k: v if k in ("energy", "energy_bounds") else v[order] for k, v in arrays.items()}
-        return make_dataset(
-            get_spec(product), arrays, level="L1", attrs=_attrs(header, tables, clock, name, dialect)
-        )
+            arrays, more = _READERS[product](spec, header, tables, clock, name)
+        if not is_request(product):
+            arrays = _in_order(spec, arrays)
+        return make_dataset(spec, arrays, level="L1", attrs=attrs | more)
     except FormatError:
         raise
-    except (StixlabError, ValueError, IndexError) as error:
+    except (StixlabError, ValueError, IndexError, KeyError, OverflowError) as error:
         raise FormatError(f"{name}: {product} of level {level} cannot be read: {error}", path=path) from error
+
+
+def _check_read(header: Mapping[str, Any], level: str, product: str, name: str, *, own: bool) -> None:
+    """That a file is of a kind that is read."""
+    if level == "LB":
+        raise FormatError(
+            f"{name}: expected a product; found packets (level LB of {product}); use `stixlab ingest`"
+        )
+    if own and product in SPECS:
+        return
+    if product not in _READERS or level not in _LEVELS:
+        raise FormatError(
+            f"{name}: recognised {product or 'an unknown product'}, level {level or 'not given'}, made by"
+            f" {header.get('CREATOR', 'an unknown program')}; this is not read yet; read now:"
+            f" {', '.join(_READERS)} of levels {', '.join(_LEVELS)}, and products of {CREATOR}"
+        )
 
 
 def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, FitsTable]]:
@@ -151,20 +189,30 @@ def _product(header: dict[str, Any], name: str) -> str:
     packet = tuple(header.get(k) for k in ("STYPE", "SSTYPE", "SSID"))
     if packet in _PACKETS and str(header.get("LEVEL", "")).strip() not in ("L2", "CAL", "ANC"):
         return _PACKETS[packet]
-    found = re.search(r"stix-([a-z0-9-]+)", str(header.get("FILENAME", "") or name).lower())
-    text = found.group(1) if found else ""
-    return next((t for t in sorted(PRODUCT_TYPES, key=len, reverse=True) if text.startswith(t)), text)
+    match = re.search(r"stix-([a-z0-9-]+)", str(header.get("FILENAME", "") or name).lower())
+    text = match.group(1) if match else ""
+    known = [*PRODUCT_TYPES, *_OTHER_NAMES]
+    found = next((t for t in sorted(known, key=len, reverse=True) if text.startswith(t)), text)
+    return _OTHER_NAMES.get(found, found)
+
+
+def _in_order(spec: DatasetSpec, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Rows in the order of time, each on-board time once."""
+    along = {f.name for f in spec.fields if f.dims[0] == "time"}
+    order = unique_order({k: v for k, v in arrays.items() if k in along})
+    return arrays if order is None else {k: v[order] if k in along else v for k, v in arrays.items()}
 
 
 def _attrs(
-    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str, dialect: str
-) -> dict[str, str]:
+    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
+) -> dict[str, Any]:
     versions: list[str] = []
     if "IDB_VERSIONS" in tables and "version" in tables["IDB_VERSIONS"]:
         versions = sorted({str(v).strip() for v in tables["IDB_VERSIONS"]["version"].tolist()})
     maker = str(header.get("ORIGIN", "")).upper()
     simulated = bool(header.get("SIMULATD", False)) or "SIMULAT" in maker
-    if dialect == CREATOR:
+    creator = str(header.get("CREATOR", "unknown")).strip()
+    if creator == CREATOR:
         source = str(header.get("CLOCK", ""))
     else:
         source = clock.source if header.get("TIMESYS") == "OBT" else "UTC of the product"
@@ -174,46 +222,25 @@ def _attrs(
         "clock": source,
         "source_level": str(header.get("LEVEL", "")).strip(),
         "source_files": name,
-        "dialect": dialect,
+        "dialect": CREATOR if creator == CREATOR else f"{str(header.get('LEVEL', '')).strip()} of {creator}",
     }
 
 
-def _own(
-    product: str, header: dict[str, Any], tables: dict[str, FitsTable], name: str
-) -> dict[str, NDArray[Any]]:
-    """Arrays of a file that we wrote: the declaration, read backwards."""
-    from stixlab.products.formats.fits_lightcurve import bin_times, read_date, scet_of_bins
-
-    spec = get_spec(product)
-    control, data = tables["CONTROL"], tables["DATA"]
-    begin = read_date(str(header.get("DATE-BEG", "")), name)
-    time, bounds, length = bin_times(data, begin)
-    row = data["control_index"].astype(np.int64)
-    arrays: dict[str, NDArray[Any]] = {"time": time, "time_bounds": bounds}
-    for field in spec.fields:
-        if field.fits_name:
-            _, offset = FITS_UNITS.get(field.units, ("", 0.0))
-            # A column of one number in each row has lost its second dimension.
-            values = data[field.fits_name].reshape(len(row), *[-1] * (len(field.dims) - 1))
-            arrays[field.name] = (values - offset if offset else values).astype(field.dtype)
-    declared = {f.name: f for f in spec.fields}
-    for each in control_columns(spec):
-        arrays[each.field] = each.from_rows(control[each.column], declared[each.field].dtype)[row]
-    if "integration_time" in declared:
-        tenths = np.round(length.astype(np.int64) / 1e8).astype(np.int64)
-        arrays["integration_time"] = (tenths / 10).astype(np.float32)
-        ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=None, name=name)
-        arrays["scet_coarse"], arrays["scet_fine"] = (
-            (ticks >> 16).astype(np.uint32),
-            (ticks & 0xFFFF).astype(np.uint16),
-        )
-    else:
-        arrays["scet_coarse"] = control["scet_coarse"].astype(np.uint32)[row]
-        arrays["scet_fine"] = control["scet_fine"].astype(np.uint16)[row]
-    if "counts_error" in declared:
-        arrays["counts_error"] = total_error(arrays["counts"], arrays["counts_compression_error"])
-    if "ENERGIES" in tables:
-        energies = tables["ENERGIES"]
-        bounds_kev = np.column_stack([energies["e_low"], energies["e_high"]]).astype(np.float64)
-        arrays |= {"energy": band_centres(bounds_kev), "energy_bounds": bounds_kev}
-    return arrays
+_READERS: Mapping[str, _Reader] = MappingProxyType(
+    {
+        "ql-lightcurve": read_lightcurve,
+        "ql-background": read_lightcurve,
+        "ql-spectra": read_spectra,
+        "ql-variance": read_variance,
+        "ql-flareflag": read_flare_flag,
+        "ql-tmstatusflarelist": read_flare_list,
+        "hk-mini": read_housekeeping,
+        "hk-maxi": read_housekeeping,
+        "cal-spectra": read_calibration,
+        "sci-xray-rpd": read_request,
+        "sci-xray-cpd": read_request,
+        "sci-xray-scpd": read_request,
+        "sci-xray-spec": read_request,
+    }
+)
+"""Readers of the files of others, by product type."""

@@ -16,16 +16,22 @@ from numpy.typing import NDArray
 from stixlab.datasets.construction import scet_key, step_ticks
 from stixlab.datasets.quicklook import pack_scheme
 from stixlab.instrument.detectors import mask_bits, mask_word
-from stixlab.vocabulary import FLIGHT, DatasetSpec, product_type
+from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, DatasetSpec, product_type
 
 __all__ = [
     "CONTROL_COLUMNS",
     "FITS_UNITS",
+    "MASK_BITS",
+    "REQUEST_KEYWORDS",
     "ControlColumn",
+    "RequestKeyword",
+    "can_write",
     "control_columns",
     "control_runs",
     "fits_folder",
     "fits_name",
+    "is_request",
+    "request_fits_name",
     "subspectrum_columns",
 ]
 
@@ -71,6 +77,7 @@ CONTROL_COLUMNS = (
     ControlColumn("counts_scheme", "compression_scheme_counts_skm", 3),
     ControlColumn("triggers_scheme", "compression_scheme_triggers_skm", 3),
     ControlColumn("variance_scheme", "compression_scheme_variance_skm", 3),
+    ControlColumn("flux_scheme", "compression_scheme_flux_skm", 3),
     ControlColumn("energy_mask", "energy_bin_mask", 32, truth=True),
     ControlColumn("subspectrum_mask", "subspectrum_mask", 8),
 )
@@ -80,13 +87,116 @@ _OTHER_NAMES = {("ql-spectra", "counts_scheme"): "compression_scheme_spectra_skm
 
 
 def control_columns(spec: DatasetSpec) -> tuple[ControlColumn, ...]:
-    """Those of `CONTROL_COLUMNS` that are declared for a dataset, under the names that they have for its product."""
-    declared = {f.name for f in spec.fields}
+    """Those of `CONTROL_COLUMNS` that are declared for a dataset, under the names that they have for its product.
+
+    What a dataset has in DATA, as requests have their masks, is not among them.
+    """
+    declared = {f.name for f in spec.fields if not f.fits_name}
     return tuple(
         replace(each, column=_OTHER_NAMES.get((spec.product, each.field), each.column))
         for each in CONTROL_COLUMNS
         if each.field in declared
     )
+
+
+@dataclass(frozen=True)
+class RequestKeyword:
+    """An attribute of the dataset of a request that stands in the header."""
+
+    attribute: str
+    keyword: str
+    text: str
+
+
+REQUEST_KEYWORDS = (
+    RequestKeyword("request_id", "REQUEST", "number of the data request"),
+    RequestKeyword("tc_packet_id", "TCPACKET", "packet identification of its telecommand"),
+    RequestKeyword("tc_sequence", "TCSEQ", "sequence control of its telecommand"),
+    RequestKeyword("incomplete_because", "INCOMPL", "why it is not complete"),
+    RequestKeyword("n_packets", "NPACKETS", "packets it was made from"),
+    RequestKeyword("n_packets_missing", "NMISSING", "packets that did not arrive"),
+    RequestKeyword("n_conflicts", "NCONFLCT", "packets that came with different content"),
+    RequestKeyword("sent_scet", "SENTSCET", "[s] on-board time when it was sent"),
+    RequestKeyword("time_stamp_scet", "STAMP", "[s] on-board time the bins count from"),
+    RequestKeyword("asw_version", "ASWVERS", "version of the flight software"),
+    RequestKeyword("time_bin_shift", "BINSHIFT", "bins by which counts are late"),
+    RequestKeyword("known_faults", "FAULTS", "what flight software did wrong"),
+    RequestKeyword("energy_channels", "CHANNELS", "table of the energy channels"),
+)
+"""Attributes of requests in the header."""
+MASK_BITS: Mapping[str, int] = MappingProxyType(
+    {"detector_mask": 32, "pixel_mask": 12, **{f"pixel_mask_{i}": 12 for i in range(1, 6)}}
+)
+"""Masks that are written to DATA as rows of 0 and 1, and their lengths."""
+
+
+def is_request(product: str) -> bool:
+    """Whether a product is of a data request, not of a day."""
+    return product.startswith("sci-")
+
+
+def can_write(product: str) -> bool:
+    """Whether products of this type are written as FITS by `stixlab.products.formats.fits.write_fits`."""
+    return product in PRODUCT_TYPES
+
+
+def request_fits_name(
+    type: str,
+    start: np.datetime64,
+    end: np.datetime64,
+    version: int,
+    *,
+    request_id: int,
+    tc_sequence: int,
+    complete: bool = True,
+    origin: str = FLIGHT,
+    part: int = 0,
+) -> str:
+    """File name of the level 1 product of a data request.
+
+    Parameters
+    ----------
+    type
+        Archive name of the product type.
+    start, end
+        UTC of the first bin's start and the last bin's end; seconds are cut off.
+    version
+        Counts from 1.
+    request_id
+        Number of the request, attribute ``request_id`` of the dataset.
+    tc_sequence
+        Sequence control of its telecommand, attribute ``tc_sequence``.
+    complete
+        Otherwise the version ends in U.
+    origin
+        As in `fits_name`.
+    part
+        As in `fits_name`.
+
+    Returns
+    -------
+    str
+        Such as ``solo_L1_stix-sci-xray-cpd_20221109T004455-20221109T005311_V01_2211090305-54678.fits``.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such type.
+    """
+    first, last = (
+        str(np.datetime_as_string(t, unit="s")).replace("-", "").replace(":", "") for t in (start, end)
+    )
+    return (
+        f"solo_L1_stix-{_descriptor(type, origin, part)}_{first}-{last}_V{version:02d}{'' if complete else 'U'}"
+        f"_{request_id:010d}-{tc_sequence:05d}.fits"
+    )
+
+
+def _descriptor(type: str, origin: str, part: int) -> str:
+    name = product_type(type).name
+    if origin != FLIGHT:
+        name += f"-{origin}"
+    return f"{name}-sup{part}" if part else name
 
 
 def fits_name(
@@ -125,13 +235,10 @@ def fits_name(
     SchemaError
         If there is no such type.
     """
-    name = product_type(type).name
-    if origin != FLIGHT:
-        name += f"-{origin}"
-    if part:
-        name += f"-sup{part}"
     date = str(day.astype("datetime64[D]")).replace("-", "")
-    return f"solo_L1_stix-{name}_{date}_V{version:02d}{'' if complete else 'U'}.fits"
+    return (
+        f"solo_L1_stix-{_descriptor(type, origin, part)}_{date}_V{version:02d}{'' if complete else 'U'}.fits"
+    )
 
 
 def fits_folder(level: str, day: np.datetime64, type: str) -> str:

@@ -1,4 +1,4 @@
-"""Quicklook light curves of other makers' FITS files."""
+"""Quicklook light curves and background of other makers' FITS files."""
 
 from __future__ import annotations
 
@@ -7,37 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.construction import step_ticks
-from stixlab.datasets.quicklook import LIGHTCURVE
-from stixlab.errors import FormatError, TimeError
+from stixlab.errors import FormatError
 from stixlab.instrument.energy_channels import band_bounds, band_centres, energy_edges
 from stixlab.products.counts import to_counts, to_triggers, total_error
+from stixlab.products.formats.fits_bins import begin_of, bin_times, control_rows, scet_of_bins, whole_numbers
 from stixlab.products.formats.fits_layout import control_columns
 from stixlab.products.formats.fits_table import FitsTable
-from stixlab.timing import ClockTable, parse_utc
+from stixlab.timing import ClockTable
+from stixlab.vocabulary import DatasetSpec
 
-__all__ = ["bin_times", "read_date", "read_lightcurve", "scet_of_bins"]
+__all__ = ["COUNTS_ERRORS", "TRIGGERS_ERRORS", "read_lightcurve", "settings_of_rows"]
 
-_SETTING_DTYPES = {
-    "detector_mask": "uint32",
-    "pixel_mask": "uint16",
-    "energy_edge_mask": "uint64",
-    "counts_scheme": "uint8",
-    "triggers_scheme": "uint8",
-}
-_COUNTS_ERRORS = ("counts_comp_err", "counts_err")
+COUNTS_ERRORS = ("counts_comp_err", "counts_err")
 """Both names stand for the compression error alone."""
-_TRIGGERS_ERRORS = ("triggers_comp_err", "triggers_err")
+TRIGGERS_ERRORS = ("triggers_comp_err", "triggers_err")
 _LARGEST = np.iinfo(np.uint32).max
 
 
 def read_lightcurve(
-    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> tuple[dict[str, NDArray[Any]], str]:
-    """Arrays of a light curve by variable, bins as in the file, and the name of its dialect.
+    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Arrays of a light curve or the background by variable, bins as in the file, and attributes.
 
     Parameters
     ----------
+    spec
+        Which of the two.
     header
         Of the primary HDU.
     tables
@@ -52,9 +47,9 @@ def read_lightcurve(
     """
     control, data = tables["CONTROL"], tables["DATA"]
     on_board = str(header.get("TIMESYS", "UTC")).strip() == "OBT"
-    begin = _begin(header, clock, name)
+    begin = begin_of(header, clock, name)
     time, bounds, length = bin_times(data, begin)
-    row = _control_rows(control, data, name)
+    row = control_rows(control, data, name)
     tenths = np.rint(length.astype(np.int64) / 1e8).astype(np.int64)
     if (tenths <= 0).any():
         raise FormatError(
@@ -62,13 +57,7 @@ def read_lightcurve(
         )
     arrays: dict[str, NDArray[Any]] = {"time": time, "time_bounds": bounds}
     arrays["integration_time"] = (tenths / 10).astype(np.float32)
-    for each in control_columns(LIGHTCURVE):
-        values = control[each.column]
-        if values.ndim != 2 or values.shape[1] != each.length:
-            raise FormatError(
-                f"{name}: expected {each.length} numbers in a row of CONTROL.{each.column}; found shape {values.shape}"
-            )
-        arrays[each.field] = each.from_rows(values, _SETTING_DTYPES[each.field])[row]
+    arrays |= settings_of_rows(spec, control, row, name)
     ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=clock, name=name)
     arrays["scet_coarse"], arrays["scet_fine"] = (
         (ticks >> 16).astype(np.uint32),
@@ -79,7 +68,10 @@ def read_lightcurve(
         start = np.asarray(clock.to_utc(arrays["scet_coarse"], arrays["scet_fine"]), dtype="datetime64[ns]")
         arrays["time"], arrays["time_bounds"] = start + length // 2, np.stack([start, start + length], axis=1)
     codes = _read_counts(data, arrays, name)
-    arrays["rate_control_state"] = _whole(data, "rcr", np.iinfo(np.uint8).max).reshape(-1).astype(np.uint8)
+    if "rcr" in {f.fits_name for f in spec.fields}:
+        arrays["rate_control_state"] = (
+            whole_numbers(data, "rcr", np.iinfo(np.uint8).max).reshape(-1).astype(np.uint8)
+        )
     energy_bounds = _energy_bounds(tables, arrays, name)
     if len(energy_bounds) != arrays["counts"].shape[1]:
         raise FormatError(
@@ -87,146 +79,36 @@ def read_lightcurve(
         )
     arrays |= {"energy": band_centres(energy_bounds), "energy_bounds": energy_bounds}
     kind = f"{str(header.get('LEVEL', '')).strip()} of {str(header.get('CREATOR', 'unknown')).strip()}"
-    return arrays, kind + (" (codes)" if codes else "")
+    return arrays, {"dialect": f"{kind} (codes)"} if codes else {}
 
 
-def read_date(text: str, name: str) -> np.datetime64:
-    """UTC of a header keyword, ns.
+def settings_of_rows(
+    spec: DatasetSpec, control: FitsTable, row: NDArray[np.int64], name: str
+) -> dict[str, NDArray[Any]]:
+    """Settings that stand in CONTROL as rows of small integers, for each row of DATA.
 
     Raises
     ------
     FormatError
-        If it is no ISO date and time.
+        If a column is missing, or its rows have another length.
     """
-    try:
-        return parse_utc(text)
-    except TimeError:
-        raise FormatError(f"{name}: expected DATE-BEG as yyyy-mm-ddThh:mm:ss.sss; found {text!r}") from None
-
-
-def _begin(header: dict[str, Any], clock: ClockTable, name: str) -> np.datetime64:
-    """UTC that the times of a file count from."""
-    text = str(header.get("DATE-BEG", header.get("DATE_BEG", ""))).strip()
-    coarse, colon, fine = text.partition(":")
-    if colon and coarse.isdigit() and fine.isdigit():
-        utc = clock.to_utc(np.array([int(coarse)], dtype=np.uint32), np.array([int(fine)], dtype=np.uint16))
-        return np.datetime64(np.asarray(utc, dtype="datetime64[ns]")[0])
-    return read_date(text, name)
-
-
-def bin_times(
-    data: FitsTable, begin: np.datetime64
-) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64], NDArray[np.timedelta64]]:
-    """Middle, bounds and length of each bin.
-
-    Parameters
-    ----------
-    data
-        Table with ``time`` (middle, from `begin`) and ``timedel``.
-    begin
-        UTC.
-
-    Returns
-    -------
-    (time,), (time, 2), (time,)
-    """
-    length = data.nanoseconds("timedel").reshape(-1).astype("timedelta64[ns]")
-    start = begin + data.nanoseconds("time").reshape(-1).astype("timedelta64[ns]") - length // 2
-    return start + length // 2, np.stack([start, start + length], axis=1), length
-
-
-def _control_rows(control: FitsTable, data: FitsTable, name: str) -> NDArray[np.int64]:
-    """Row of CONTROL that holds for each row of DATA."""
-    wanted = data["control_index"].reshape(-1).astype(np.int64)
-    index = control["index"].reshape(-1).astype(np.int64) if "index" in control else np.arange(len(control))
-    order = np.argsort(index, kind="stable")
-    place = np.searchsorted(index[order], wanted)
-    found = order[np.minimum(place, len(order) - 1)] if len(order) else np.zeros(0, dtype=np.int64)
-    if len(found) != len(wanted) or (index[found] != wanted).any():
-        raise FormatError(
-            f"{name}: expected each DATA.control_index in CONTROL.index; some are not there; is it complete?"
-        )
-    return np.asarray(found, dtype=np.int64)
-
-
-def scet_of_bins(
-    control: FitsTable,
-    row: NDArray[np.int64],
-    start: NDArray[np.datetime64],
-    tenths: NDArray[np.int64],
-    *,
-    clock: ClockTable | None,
-    name: str,
-) -> NDArray[np.int64]:
-    """On-board time at the start of each bin, 1/65536 s.
-
-    The table has the on-board time of packets; within a packet bins follow in steps of their length. Of packets
-    that are cut (at midnight) the first bins are missing: how many, the clock tells.
-
-    Parameters
-    ----------
-    control
-        With on-board time and number of bins of each packet.
-    row : (time,)
-        Row of `control` for each bin.
-    start : (time,), UTC
-    tenths : (time,)
-        Length of a bin, 0.1 s.
-    clock
-        None if no packet is cut.
-    name
-        Of the file, for messages.
-
-    Returns
-    -------
-    (time,)
-    """
-    n_rows = len(control)
-    packet = control["scet_coarse"].astype(np.int64) << 16 | control["scet_fine"].astype(np.int64)
-    length = tenths * 100_000_000
-    utc = start.astype("datetime64[ns]").astype(np.int64)
-    first = np.full(n_rows, np.iinfo(np.int64).max)
-    np.minimum.at(first, row, utc)
-    step = np.rint((utc - first[row]) / length).astype(np.int64)
-    used = np.zeros(n_rows, dtype=np.int64)
-    np.maximum.at(used, row, step + 1)
-    total = control["num_samples"].reshape(-1).astype(np.int64) if "num_samples" in control else used
-    cut = (used > 0) & (used < total)
-    if cut.any():
-        if clock is None:
+    arrays: dict[str, NDArray[Any]] = {}
+    for each in control_columns(spec):
+        values = control[each.column]
+        if values.ndim != 2 or values.shape[1] != each.length:
             raise FormatError(
-                f"{name}: expected CONTROL.num_samples bins in each run; some are missing; is it complete?"
+                f"{name}: expected {each.length} numbers in a row of CONTROL.{each.column}; found shape {values.shape}"
             )
-        expected = np.asarray(
-            clock.to_utc((packet >> 16).astype(np.uint32), (packet & 0xFFFF).astype(np.uint16)),
-            dtype="datetime64[ns]",
-        ).astype(np.int64)
-        whole = (used > 0) & (used == total)
-        # The clock of the file's maker is not ours: whole packets show by how much.
-        shift = np.median(first[whole] - expected[whole]) if whole.any() else 0.0
-        bin_length = np.ones(n_rows, dtype=np.int64)
-        bin_length[row] = length
-        missing = np.rint((np.where(cut, first, expected) - expected - shift) / bin_length).astype(np.int64)
-        step = step + np.where(cut, np.clip(missing, 0, total - used), 0)[row]
-    return np.asarray(packet[row] + step_ticks(step, tenths))
-
-
-def _whole(data: FitsTable, column: str, largest: int) -> NDArray[np.float64]:
-    """A column of whole numbers from 0 on, whatever type it is stored as."""
-    values = data[column].astype(np.float64)
-    if not ((values >= 0) & (values <= largest) & (values == np.rint(values))).all():
-        raise FormatError(
-            f"{data.file_name}: expected whole numbers from 0 to {largest} in DATA.{column}; others are there"
-        )
-    return values
+        arrays[each.field] = each.from_rows(values, spec[each.field].dtype)[row]
+    return arrays
 
 
 def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) -> bool:
     """Counts and triggers with their errors, into `arrays`; whether the file holds codes."""
-    counts = _whole(data, "counts", _LARGEST)
+    counts = whole_numbers(data, "counts", _LARGEST)
     counts = counts.reshape(len(counts), -1)
-    triggers = _whole(data, "triggers", _LARGEST).reshape(-1)
-    counts_error, triggers_error = data.first_of(_COUNTS_ERRORS), data.first_of(_TRIGGERS_ERRORS)
+    triggers = whole_numbers(data, "triggers", _LARGEST).reshape(-1)
+    counts_error, triggers_error = data.first_of(COUNTS_ERRORS), data.first_of(TRIGGERS_ERRORS)
     scheme = arrays["counts_scheme"]
     if counts_error is not None and triggers_error is not None:
         arrays["counts"], arrays["triggers"] = counts.astype(np.uint32), triggers.astype(np.uint32)
@@ -237,8 +119,8 @@ def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) ->
     compressed = counts.max(initial=0) <= 255 and triggers.max(initial=0) <= 255 and (scheme > 0).all()
     if not compressed or counts_error is not None or triggers_error is not None:
         raise FormatError(
-            f"{name}: expected an error column for counts ({' or '.join(_COUNTS_ERRORS)}) and for triggers"
-            f" ({' or '.join(_TRIGGERS_ERRORS)}), or 8-bit codes with their compression scheme; found neither"
+            f"{name}: expected an error column for counts ({' or '.join(COUNTS_ERRORS)}) and for triggers"
+            f" ({' or '.join(TRIGGERS_ERRORS)}), or 8-bit codes with their compression scheme; found neither"
         )
     found = to_counts(counts.astype(np.uint8), scheme)
     arrays["counts"], arrays["counts_error"], arrays["counts_compression_error"] = found
@@ -246,7 +128,8 @@ def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) ->
         triggers.astype(np.uint8),
         arrays["triggers_scheme"],
         integration_time=arrays["integration_time"],
-        detector_mask=arrays["detector_mask"],
+        # The background is of one detector, which has one accumulator.
+        detector_mask=arrays.get("detector_mask", np.ones(len(counts), dtype=np.uint32)),
     )
     return True
 

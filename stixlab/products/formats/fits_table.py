@@ -12,6 +12,9 @@ from stixlab.errors import FormatError
 
 __all__ = ["FitsTable"]
 
+_SCALES = {"s": 1_000_000_000, "ds": 100_000_000, "cs": 10_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
+"""Nanoseconds in units of time."""
+
 
 class FitsTable:
     """Columns of a binary table.
@@ -58,10 +61,10 @@ class FitsTable:
             If the column is missing, or has no unit of time.
         """
         values, unit = self[column], self.units[column]
-        scale = {"s": 1_000_000_000, "cs": 10_000_000, "ms": 1_000_000, "ds": 100_000_000}.get(unit)
+        scale = _SCALES.get(unit)
         if scale is None:
             raise FormatError(
-                f"{self.file_name}: expected a unit of time (s, ds, cs, ms) for {self.name}.{column}; found {unit or 'none'!r}"
+                f"{self.file_name}: expected a unit of time ({', '.join(_SCALES)}) for {self.name}.{column}; found {unit or 'none'!r}"
             )
         if values.dtype.kind in "iu":
             return values.astype(np.int64) * scale

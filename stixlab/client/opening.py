@@ -1,0 +1,197 @@
+"""Data by product type and time, or by data request, lazily."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stixlab.archive import Archive
+from stixlab.archive.layout import contents_key
+from stixlab.archive.spans import has_data, open_span
+from stixlab.errors import NotInCatalogError, ParameterError, SchemaError
+from stixlab.model import Product
+from stixlab.timing import to_datetime, to_datetime64
+from stixlab.vocabulary import ORIGINS, product_type
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["check_origin", "open_request", "open_times"]
+
+Time = str | datetime | np.datetime64
+"""A time in UTC: ISO text, datetime (without zone: UTC), or numpy."""
+_DAY = np.timedelta64(1, "D")
+_NUMBERS = re.compile(r"(?P<request>[0-9]{1,10})(-(?P<tc>[0-9]{1,5}))?")
+_LISTED = 8
+
+
+def check_origin(origin: str | None) -> None:
+    """Refuse what is no origin.
+
+    Raises
+    ------
+    SchemaError
+        Naming those there are.
+    """
+    if origin is not None and origin not in ORIGINS:
+        raise SchemaError(f"origin: expected one of {', '.join(ORIGINS)}; found {origin!r}")
+
+
+def open_times(
+    catalog: Any,
+    archive: Archive,
+    type: str,
+    start: Time | None,
+    end: Time | None,
+    *,
+    origin: str | None,
+) -> xr.Dataset:
+    """Level 1 data of a time range; see `stixlab.client.Lab.open`."""
+    check_origin(origin)
+    low, high = _range(catalog, type, start, end, origin)
+    if product_type(type).group == "SCI":
+        return _open_between(catalog, archive, type, (low, high), origin)
+    listed = [o for o in ORIGINS if archive.path(contents_key("L1", type, o)).exists()]
+    wanted = [origin] if origin is not None else list(ORIGINS)
+    there = [o for o in wanted if o in listed and has_data(archive, type, low, high, origin=o)]
+    for number, chosen in enumerate(there):
+        try:
+            ds = open_span(archive, type, low, high, origin=chosen)
+        except NotInCatalogError:  # there are datasets of the day, but no bins in the range
+            continue
+        _tell_others(there[number + 1 :], stack=4)
+        return ds
+    raise _nothing(catalog, type, low, high, origin)
+
+
+def open_request(
+    catalog: Any, archive: Archive, type: str, request: int | str, *, origin: str | None
+) -> xr.Dataset:
+    """Level 1 data of a data request; see `stixlab.client.Lab.open`."""
+    product_type(type)
+    check_origin(origin)
+    found = [
+        p
+        for p in _products_of(catalog, request)
+        if p.type == type and p.level == "L1" and origin in (None, p.origin)
+    ]
+    if not found:
+        raise NotInCatalogError(
+            f"{type}: expected a data request of {request!r}{f' ({origin})' if origin else ''}; there is no product of"
+            " one; `stixlab requests` lists the requests"
+        )
+    requests = sorted({p.request for p in found})
+    if len(requests) > 1:
+        raise NotInCatalogError(
+            f"{type}: several data requests have the number {request}: {_some(requests)}; give the id of one"
+        )
+    return _put_together(archive, type, found)
+
+
+def _products_of(catalog: Any, request: int | str) -> list[Product]:
+    """Products of a number, of a number with that of the telecommand, of an id of a request or of a product."""
+    text = str(request).strip()
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
+        if text[:1] == "L" and (product := catalog.products.get(text)) is not None:
+            return [product]
+        return list(catalog.products.find(request=text))
+    number = int(match["request"])
+    if not number:
+        raise ParameterError("request_id: expected a number above 0, or the id of a request; found 0")
+    found = catalog.products.find(request_id=number)
+    ending = f"-{int(match['tc']):05d}_" if match["tc"] else ""
+    return [p for p in found if ending in p.request]
+
+
+def _open_between(
+    catalog: Any, archive: Archive, type: str, span: tuple[np.datetime64, np.datetime64], origin: str | None
+) -> xr.Dataset:
+    """The one data request that has data of a time range."""
+    low, high = span
+    times = {"start": to_datetime(low), "end": to_datetime(high)}
+    found = catalog.products.find(type=type, level="L1", origin=origin, **times)
+    there = [o for o in ORIGINS if any(p.origin == o for p in found)]
+    if not there:
+        raise _nothing(catalog, type, low, high, origin)
+    found = [p for p in found if p.origin == there[0]]
+    requests = list(dict.fromkeys(p.request for p in found))
+    if len(requests) > 1:
+        raise SchemaError(
+            f"{type}: {len(requests)} data requests have data of the range, each with energies and pixels of its own: "
+            f"{_some(requests)}; open one of them with request_id="
+        )
+    ds = _put_together(archive, type, found)
+    first, last = np.searchsorted(ds["time"].to_numpy(), np.array([low, high]))
+    if first == last:
+        raise _nothing(catalog, type, low, high, origin)
+    _tell_others(there[1:], stack=5)
+    return ds.isel(time=slice(int(first), int(last)))
+
+
+def _put_together(archive: Archive, type: str, products: list[Product]) -> xr.Dataset:
+    from stixlab.products.formats.zarr import open_many
+
+    ordered = sorted(products, key=lambda p: (p.start, p.product_id))
+    try:
+        return open_many([archive.path(p.zarr) for p in ordered])
+    except SchemaError as error:
+        if len(ordered) == 1:
+            raise
+        parts = _some([p.product_id for p in ordered])
+        raise SchemaError(
+            f"{type}: the energies changed during the request, {error.message}; its parts are {parts}:"
+            " open one of them with request_id="
+        ) from error
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _range(
+    catalog: Any, type: str, start: Time | None, end: Time | None, origin: str | None
+) -> tuple[np.datetime64, np.datetime64]:
+    """The range asked for, or the last day there is."""
+    product_type(type)
+    low = None if start is None else to_datetime64(start)
+    high = None if end is None else to_datetime64(end)
+    if low is not None and high is not None and low >= high:
+        raise ParameterError(f"time range: expected start before end; found {low} and {high}")
+    if low is None or high is None:
+        latest = catalog.products.latest(type=type, origin=origin)
+        if latest is None:
+            raise NotInCatalogError(f"{type}: there is none yet; `stixlab ingest` takes telemetry files")
+        last = np.datetime64(latest.end.replace(tzinfo=None), "ns")
+        high = high if high is not None else (last if low is None else max(last, low + _DAY))
+        low = low if low is not None else high - _DAY
+    return low, high
+
+
+def _tell_others(origins: list[str], *, stack: int) -> None:
+    if origins:
+        others = ", ".join(f"origin={o!r}" for o in origins)
+        warnings.warn(
+            f"the range holds data of other origins, too, which are left out; {others} gives them",
+            stacklevel=stack,
+        )
+
+
+def _nothing(
+    catalog: Any, type: str, low: np.datetime64, high: np.datetime64, origin: str | None
+) -> NotInCatalogError:
+    near = catalog.products.nearest(type=type, time=to_datetime(low), origin=origin)
+    there = (
+        f"the nearest is {near.start:%Y-%m-%dT%H:%M:%S} to {near.end:%Y-%m-%dT%H:%M:%S}"
+        if near is not None
+        else "there is none at all yet"
+    )
+    kind = f" ({origin})" if origin else ""
+    return NotInCatalogError(
+        f"{type}{kind}: nothing from {np.datetime_as_string(low, 's')} to {np.datetime_as_string(high, 's')}; {there}",
+        nearest=near,
+    )

@@ -1,0 +1,217 @@
+"""Makes products again from stored packets: those of which an input has changed, and no others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from stixlab.ingest.assemble import DayTask, commit, inputs_of_day, plan_day
+from stixlab.ingest.ingestor import Ingestor
+from stixlab.ingest.provenance import changed_inputs
+from stixlab.ingest.receive import DayKey
+from stixlab.ingest.request_products import RequestProducts, products_up_to_date, request_inputs
+from stixlab.ingest.requests import RequestKeeper
+from stixlab.ingest.tables import update_tables
+from stixlab.ingest.workforce import Tools, Workforce
+from stixlab.model import Product, ScienceRequest
+from stixlab.vocabulary import PRODUCT_TYPES
+
+__all__ = ["ReprocessReport", "reprocess"]
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 64
+"""Days, or requests, that are made while the archive is held: what arrives meanwhile waits for them."""
+_WORTH_DAYS = 8
+"""Days from which on further processes pay."""
+_MARGIN = timedelta(days=1)
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class ReprocessReport:
+    """What was looked at and what was made again."""
+
+    days: int = 0
+    """Days of a product type, made again."""
+    requests: int = 0
+    """Data requests, made again."""
+    up_to_date: int = 0
+    """Days and requests all of whose inputs are what they were."""
+    why: Counter[str] = field(default_factory=Counter)
+    """How many were made again because of which input: ``data``, ``definitions``, ``clock``, ``code``; ``missing``
+    where there was no product, ``asked`` where all was to be made."""
+    changed: list[str] = field(default_factory=list)
+    """Ids of products that came out otherwise, or are new: they have a new version."""
+    unchanged: int = 0
+    """Products that came out the same."""
+    problems: list[str] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """Pipeline runs that followed."""
+    seconds: float = 0.0
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain types."""
+        return {
+            "type": "reprocess",
+            **self.__dict__,
+            "why": dict(self.why),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def reprocess(
+    ingestor: Ingestor,
+    *,
+    type: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    origin: str | None = None,
+    again: bool = False,
+    dry_run: bool = False,
+) -> ReprocessReport:
+    """Make products of a range of time again from the stored packets.
+
+    Parameters
+    ----------
+    ingestor
+        Catalogue and archive, definitions and clock in force, pipelines that follow.
+    type, origin
+        Only products of this type, of this origin.
+    start, end
+        UTC with a zone: days that touch ``[start, end)`` and requests whose data do. Open where None.
+    again
+        Make also what all inputs are as they were; files that were damaged are written anew then.
+    dry_run
+        Only tell what would be made.
+
+    Returns
+    -------
+    ReprocessReport
+        From the same inputs the arrays come out the same, bit by bit.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer; the same call again goes on from there.
+    ArchiveError
+        If stored packets are missing or damaged, or the archive cannot be written.
+    """
+    began = time.monotonic()
+    report = ReprocessReport()
+    days = [k for k in _days(ingestor, start, end) if type in (None, k[0]) and origin in (None, k[1])]
+    tasks = [t for t in (_stale_day(ingestor, k, report, again=again) for k in days) if t is not None]
+    found = ingestor.catalog.requests.find(type=type, start=start, end=end, origin=origin)
+    requests = [r for r in found if _is_stale(ingestor, r, report, again=again)]
+    report.days, report.requests = len(tasks), len(requests)
+    if not dry_run:
+        touched = _make_days(ingestor, tasks, report)
+        _make_requests(ingestor, requests, report, again=again)
+        if ingestor.trigger is not None and touched:
+            report.runs = ingestor.trigger(sorted(touched))
+    report.seconds = time.monotonic() - began
+    log.info("reprocessed", extra={"n_days": report.days, "n_requests": report.requests})
+    return report
+
+
+def _days(ingestor: Ingestor, start: datetime | None, end: datetime | None) -> list[DayKey]:
+    """Days that raw files have data of, within the range."""
+    files = ingestor.catalog.raw_files.find(
+        start=None if start is None else start - _MARGIN, end=None if end is None else end + _MARGIN
+    )
+    found = set()
+    for text in {day for file in files for day in file.days}:
+        product_type, origin, day = text.split("/")
+        begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        within = (start is None or begin + _MARGIN > start) and (end is None or begin < end)
+        if within and product_type in PRODUCT_TYPES and PRODUCT_TYPES[product_type].group != "SCI":
+            found.add((product_type, origin, day))
+    return sorted(found)
+
+
+def _stale_day(ingestor: Ingestor, key: DayKey, report: ReprocessReport, *, again: bool) -> DayTask | None:
+    """What is to be done for a day; None if nothing is."""
+    task = plan_day(ingestor.catalog, key, [], "")
+    known = {i: p for i, p in task.known.items() if p.level == "L1"}
+    inputs = inputs_of_day(task, ingestor.versions, ingestor.clock)
+    why = _reasons(list(known.values()), inputs, again=again)
+    return replace(task, again=again, spice=ingestor.spice) if _count(why, report) else None
+
+
+def _is_stale(ingestor: Ingestor, record: ScienceRequest, report: ReprocessReport, *, again: bool) -> bool:
+    known = {p.product_id: p for p in ingestor.catalog.products.find(request=record.id, hidden=None)}
+    inputs = request_inputs(record, ingestor.versions, ingestor.clock)
+    if not again and products_up_to_date(known, inputs):
+        return _count([], report)
+    return _count(_reasons(list(known.values()), inputs, again=again) or ["missing"], report)
+
+
+def _reasons(products: Sequence[Product], inputs: dict[str, str], *, again: bool) -> list[str]:
+    if again:
+        return ["asked"]
+    if not products:
+        return ["missing"]
+    return sorted({name for p in products for name in changed_inputs(p, inputs)})
+
+
+def _count(why: list[str], report: ReprocessReport) -> bool:
+    report.why.update(why)
+    report.up_to_date += not why
+    return bool(why)
+
+
+def _make_days(ingestor: Ingestor, tasks: list[DayTask], report: ReprocessReport) -> set[DayKey]:
+    """Make days, a bunch at a time; those whose data are other than before."""
+    touched: set[DayKey] = set()
+    tools = Tools(ingestor.archive, ingestor.versions, ingestor.clock)
+    processes = ingestor.processes
+    if processes is None:
+        processes = len(os.sched_getaffinity(0)) if len(tasks) >= _WORTH_DAYS else 1
+    with Workforce.assemble(tools, [], processes) as workforce:
+        done = 0
+        for bunch in _bunches(tasks):
+            with ingestor.archive.writing():
+                for made in workforce.make(iter(bunch)):
+                    commit(ingestor.catalog, ingestor.archive, made)
+                    report.unchanged += made.unchanged
+                    report.changed += [p.product_id for p in made.changed]
+                    touched |= {made.key} if made.changed else set()
+                    done += 1
+                    ingestor.progress("making products", done, len(tasks))
+                update_tables(ingestor.catalog, ingestor.archive, [t.key for t in bunch])
+    return touched
+
+
+def _make_requests(
+    ingestor: Ingestor, requests: list[ScienceRequest], report: ReprocessReport, *, again: bool
+) -> None:
+    keeper = RequestKeeper(ingestor.catalog, ingestor.archive, ingestor.versions, ingestor.clock)
+    done = 0
+    for bunch in _bunches(requests):
+        products = RequestProducts(
+            ingestor.catalog,
+            ingestor.archive,
+            ingestor.versions,
+            ingestor.clock,
+            again=again,
+            spice=ingestor.spice,
+        )
+        with ingestor.archive.writing():
+            keeper.make({key for r in bunch for key in r.keys}, then=products.take)
+        report.changed += [p.product_id for p in products.made]
+        report.unchanged += products.unchanged
+        report.problems += products.problems
+        done += len(bunch)
+        ingestor.progress("making requests", done, len(requests))
+
+
+def _bunches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for first in range(0, len(items), _AT_ONCE):
+        yield items[first : first + _AT_ONCE]

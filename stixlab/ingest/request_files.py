@@ -1,0 +1,84 @@
+"""FITS form of the products of data requests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stixlab.archive import Archive
+from stixlab.ingest.headers import place_keywords
+from stixlab.model import Product
+from stixlab.vocabulary import FLIGHT
+
+__all__ = ["write_request_fits"]
+
+_SENT_AGAIN = re.compile(r"_[t0-9]+-[0-9]+-(?P<number>[0-9]+)_[a-z]+")
+_MOST_PARTS = 4
+"""More tables of energy channels than this within one request there are not."""
+
+
+def write_request_fits(
+    product: Product, ds: Any, archive: Archive, *, part: int = 0, spice: Path | None = None
+) -> Product:
+    """Write the FITS form of a product; as it was where there is no such form of its type.
+
+    Parameters
+    ----------
+    product
+        Without its FITS form.
+    ds
+        Its data.
+    archive
+        Opened for writing.
+    part
+        Number of the product in its request, from 0.
+    spice
+        Kernels for the place of the spacecraft in the header; None: the orbit table shipped.
+
+    Returns
+    -------
+    Product
+        With the key, hash and size of the file.
+
+    Raises
+    ------
+    ArchiveError
+        If it cannot be written.
+    SchemaError
+        If the data depart from their declaration.
+    """
+    from stixlab.products.formats.fits import write_fits
+    from stixlab.products.formats.fits_layout import can_write, fits_folder, request_fits_name
+
+    if not can_write(product.type):
+        return replace(product, fits="", fits_sha256="", fits_bytes=0)
+    bounds = ds["time_bounds"].to_numpy()
+    again = _SENT_AGAIN.search(product.request)
+    # What was sent twice has the numbers and times of what was sent first: it counts on from there.
+    number = part + (_MOST_PARTS * (int(again["number"]) - 1) if again else 0)
+    name = request_fits_name(
+        product.type,
+        bounds.min(),
+        bounds.max(),
+        product.version,
+        request_id=product.request_id,
+        tc_sequence=int(ds.attrs.get("tc_sequence", 0)),
+        complete=product.complete,
+        origin=product.origin,
+        part=number,
+    )
+    folder = fits_folder(product.level, bounds.min().astype("datetime64[D]"), product.type)
+    key = f"{'' if product.origin == FLIGHT else product.origin + '/'}{folder}/{name}"
+    created = product.created or datetime.now(UTC).replace(microsecond=0)
+    sha256, size = write_fits(
+        ds,
+        archive.path(key),
+        version=product.version,
+        created=created,
+        complete=product.complete,
+        keywords=place_keywords(ds, spice),
+    )
+    return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)
