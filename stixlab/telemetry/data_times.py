@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stixlab.telemetry.decode import Columns
 
-__all__ = ["data_spans", "first_values", "time_stamps"]
+__all__ = ["data_spans", "first_values", "start_offsets", "time_stamps"]
 
 _STAMP, _STAMP_COARSE_ONLY = "NIX00402", 1 << 32
 _OFFSETS = ("NIX00404", "NIX00441")
@@ -48,6 +48,14 @@ def time_stamps(columns: Columns) -> NDArray[np.int64]:
     """
     stamp = first_values(columns, _STAMP, -1)
     return np.where((stamp >= 0) & (stamp < _STAMP_COARSE_ONLY), stamp << 16, stamp)
+
+
+def start_offsets(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts of the time bins behind the time stamp, 0.1 s, and the (n + 1,) parts of the packets in them.
+
+    Versions of a structure have them under different names.
+    """
+    return _either(columns, _OFFSETS)
 
 
 def data_spans(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
