@@ -32,33 +32,20 @@ def top() -> Response:
 
 
 @router.get(
-    "/data/fits{path:path}",
+    "/data/{tree}{path:path}",
     summary="A folder of the archive as links, or a file",
     response_class=HTMLResponse,
 )
-def fits(source: TheSource, path: str) -> Response:
-    """Folders end in a slash; what is not finished or not ours is not there."""
-    return _answer(source, "fits", path)
+def browse(source: TheSource, tree: str, path: str) -> Response:
+    """What was measured stands below ``fits``; what was simulated or re-encoded stands apart from it.
 
-
-@router.get(
-    "/data/simulated{path:path}",
-    summary="A folder of simulated files as links, or a file",
-    response_class=HTMLResponse,
-)
-def simulated(source: TheSource, path: str) -> Response:
-    """The same for what the simulator made, which never stands among what was measured."""
-    return _answer(source, "simulated", path)
-
-
-@router.get(
-    "/data/reencoded{path:path}",
-    summary="A folder of files from re-encoded telemetry as links, or a file",
-    response_class=HTMLResponse,
-)
-def reencoded(source: TheSource, path: str) -> Response:
-    """The same for what came from telemetry that was made from products."""
-    return _answer(source, "reencoded", path)
+    Folders end in a slash; what is not finished or not ours is not there.
+    """
+    if tree not in _TREES:
+        raise NotInCatalogError(
+            f"archive: expected one of {', '.join(f'/data/{t}/' for t in _TREES)}; found {tree[:200]!r}"
+        )
+    return _answer(source, tree, path)
 
 
 def _answer(source: TheSource, tree: str, path: str) -> Response:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stixlab.errors import CompressionError
 from stixlab.instrument.detectors import TRIGGER_GROUPS, active_trigger_groups
 from stixlab.telemetry.columns import Columns
+from stixlab.telemetry.data_times import start_offsets
 
 __all__ = ["Scale", "scale_of"]
 
@@ -51,7 +52,7 @@ def scale_of(
         Scale.SUMMED: ("NIX00405", "NIX00407"),
         Scale.ONE_DETECTOR: ("NIX00405",),
         Scale.ONE_GROUP: ("NIX00405", "NIX00407"),
-        Scale.SAMPLES: ("NIX00089", "NIX00407", "NIX00269", _offset_name(columns)),
+        Scale.SAMPLES: ("NIX00089", "NIX00407", "NIX00269"),
     }.get(scale, ())
     missing = [n for n in needed if n not in columns]
     if missing or not needed:
@@ -73,11 +74,6 @@ def scale_of(
     return np.repeat(tenths, counts), np.repeat(n_groups, counts)
 
 
-def _offset_name(columns: Columns) -> str:
-    """The parameter that holds the time of a sample: it has had two names."""
-    return "NIX00441" if "NIX00441" in columns else "NIX00404"
-
-
 def _samples(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For spectrograms: each structure has samples with their time offset, and the length of the last one.
 
@@ -85,7 +81,7 @@ def _samples(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     is in the packets of 2020 and 2021, whose triggers follow the time since the sample before.
     """
     n_samples = columns["NIX00089"].astype(np.int64)
-    offset = columns[_offset_name(columns)].astype(np.int64)
+    offset, _ = start_offsets(columns)
     length_of_last = columns["NIX00269"].astype(np.int64)
     structure = np.repeat(np.arange(len(n_samples)), n_samples)
     ends = np.cumsum(n_samples)

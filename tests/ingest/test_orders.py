@@ -60,6 +60,7 @@ def whole(tmp_path_factory, packets) -> dict[str, str]:
     return contents
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_and_any_division_give_the_same_data(packets, whole, data) -> None:

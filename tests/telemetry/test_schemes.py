@@ -270,3 +270,22 @@ def test_light_curves_decompress_by_their_own_names() -> None:
     assert columns.spid == LIGHT_CURVE
     assert np.array_equal(pair(columns, "NIX00272")[0], decompress(columns["NIX00272"], 0, 4, 4)[0])
     assert np.array_equal(pair(columns, "NIX00274")[0], decompress(columns["NIX00274"], 0, 5, 3)[0])
+
+
+def test_samples_of_both_names_may_come_together() -> None:
+    """Packets from before and after the offset changed its name: each has the lengths that it has alone."""
+    old = encode(SPECTROGRAM, sample_values("NIX00441"), scet_coarse=650_000_000)
+    new = encode(SPECTROGRAM, sample_values("NIX00404"), scet_coarse=800_000_000)
+    versions = load_versions()
+    apart = [decompress_column(decode(b, SPECTROGRAM, versions)[0], "NIX00267") for b in (old, new)]
+    together = decode(PacketBlock.concatenate([new, old, new]), SPECTROGRAM, versions)[0]
+    value, variance = decompress_column(together, "NIX00267")
+    assert value.tolist() == [*apart[1][0], *apart[0][0], *apart[1][0]]
+    assert variance.tolist() == [*apart[1][1], *apart[0][1], *apart[1][1]]
+
+
+def sample_values(offset: str) -> dict[str, object]:
+    return {
+        "NIXD0010": 0, "NIXD0011": 0, "NIXD0012": 7, "NIX00403": 1, "NIX00407": [0xFFFFFFFF], "NIX00401": [0],
+        "NIX00089": [3], offset: [0, 10, 30], "NIX00267": [1, 2, 3], "NIX00270": [0, 0, 0], "NIX00269": [5],
+    }  # fmt: skip
