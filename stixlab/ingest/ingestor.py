@@ -154,7 +154,7 @@ class Ingestor:
                 continue
             known = self.catalog.raw_files.get(result.sha256)
             if known is not None and known.processed and (products or self.archive.has_packets(known.sha256)):
-                self._note_names(known, [path.name])
+                self._note_name(known, path.name)
                 batch.repeated.update(map(_day_key, known.days))
                 _describe(result, known, "repeated")
                 continue
@@ -200,10 +200,10 @@ class Ingestor:
         for number, result in enumerate(results):
             _describe(result, raw_file, "repeated" if number else "new")
 
-    def _note_names(self, known: RawFile, names: list[str]) -> None:
-        if not {*names} <= {*known.names}:
-            everything = tuple(sorted({*known.names, *names}))
-            self.catalog.raw_files.save(dataclasses.replace(known, names=everything))
+    def _note_name(self, known: RawFile, name: str) -> None:
+        if name not in known.names:
+            names = tuple(sorted({*known.names, name}))
+            self.catalog.raw_files.save(dataclasses.replace(known, names=names))
 
     def _make_products(self, workforce: Workforce, batch: _Batch) -> None:
         def tasks() -> Iterator[DayTask]:

@@ -154,10 +154,10 @@ def frame_batches(
     lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
     if not (lengths & 1).any():
         try:
-            data = binascii.unhexlify(b"".join(pieces))
+            data: bytes | None = binascii.unhexlify(b"".join(pieces))
         except binascii.Error:
-            pass
-        else:
+            data = None  # some of them hold a wrong digit: below they are looked at one by one
+        if data is not None:
             yield _regular(data, lengths, base + np.array(starts, dtype=np.int64), reception_time)
             return
     first = 0
