@@ -9,19 +9,20 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stixlab.archive import Archive
-from stixlab.errors import AccessError, CatalogError, ServiceError
+from stixlab.errors import AccessError, CatalogError, ServiceError, StixlabError
 from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
     from stixlab.catalog import MongoCatalog
     from stixlab.client import Lab
+    from stixlab.client.runs import QueueDesk, RunDesk
     from stixlab.ingest import Ingestor
     from stixlab.model import Arrival, Run
     from stixlab.pipeline.session import RunSession
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "archive_folder",
     "connect",
+    "once",
     "open_catalog",
+    "open_desk",
     "open_ingestor",
     "open_lab",
     "start_run",
@@ -38,6 +41,7 @@ __all__ = [
 ]
 
 _OPERATOR = "operator"
+Made = TypeVar("Made")
 
 
 def archive_folder(settings: Settings) -> Path:
@@ -79,13 +83,15 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
 
     with open_catalog(settings) as catalog:
         archive = Archive(archive_folder(settings), writable=settings.access == _OPERATOR)
-        yield Lab(
+        lab = Lab(
             settings=settings,
             catalog=catalog,
             archive=archive,
             clock=load_clock(settings.spice),
-            run_pipeline=lambda name, given: _run_pipeline(settings, catalog, archive, name, given),
+            run_pipeline=lambda name, given: _run_pipeline(lab, name, given),
+            desk=_desk(settings, catalog),
         )
+        yield lab
 
 
 def connect(settings: Settings | None = None) -> Lab:
@@ -107,6 +113,20 @@ def connect(settings: Settings | None = None) -> Lab:
     lab = opened.__enter__()
     atexit.register(opened.__exit__, None, None, None)
     return lab
+
+
+def once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """What calls a function when first needed, and again after a failure, but gives what it made ever after."""
+    made: list[Made] = []
+    lock = threading.Lock()
+
+    def give() -> Made:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return give
 
 
 def start_run(pipeline: str, /, **parameters: Any) -> RunSession:
@@ -230,8 +250,29 @@ def watch(
                 n_failures += 1
 
 
-def work(settings: Settings, *, stop: Callable[[], bool]) -> None:
+def work(
+    settings: Settings,
+    *,
+    stop: Callable[[], bool],
+    drain: bool = False,
+    only: tuple[str, ...] = (),
+    memory_bytes: int | None = None,
+    grace_s: float = 3.0,
+) -> None:
     """Execute queued runs until told to stop.
+
+    Parameters
+    ----------
+    stop
+        Asked all the time.
+    drain
+        End when nothing is queued any more.
+    only
+        Pipelines of which runs are taken; empty: all.
+    memory_bytes
+        Most memory of a run whose pipeline declares none.
+    grace_s
+        What the run in hand gets to end by itself when told to stop.
 
     Raises
     ------
@@ -239,10 +280,27 @@ def work(settings: Settings, *, stop: Callable[[], bool]) -> None:
         As `open_catalog`.
     """
     from stixlab.pipeline import queue
+    from stixlab.pipeline.warm import KernelPool
 
     with open_catalog(settings) as catalog:
-        archive = Archive(archive_folder(settings), writable=True)
-        queue.work(catalog, **_how(settings, archive), stop=stop)
+        how = _how(settings, Archive(archive_folder(settings), writable=True))
+        with KernelPool(how["environment"]) as pool:
+            how |= {"only": only, "memory_bytes": memory_bytes, "grace_s": grace_s, "pool": pool, "stop": stop}
+            if drain:
+                queue.drain(catalog, **how)
+            else:
+                queue.work(catalog, **how, between=partial(_queue_due, catalog))
+
+
+def _queue_due(catalog: MongoCatalog) -> None:
+    """Queue the runs that the clock asks for."""
+    from datetime import UTC, datetime
+
+    from stixlab.pipeline.discovery import find_pipelines
+    from stixlab.pipeline.schedule import due_runs
+
+    specs = find_pipelines(project_folder("pipelines")).good.values()
+    catalog.runs.enqueue_many(due_runs(catalog, specs, datetime.now(UTC)))
 
 
 def _how(settings: Settings, archive: Archive) -> dict[str, Any]:
@@ -277,10 +335,17 @@ def _follow(
     """Queue what should have run on these days and see it done."""
     from stixlab.ingest.triggers import queue_runs, runs_for_days
     from stixlab.pipeline import queue
+    from stixlab.pipeline.dependencies import follow_ups
 
-    wanted = runs_for_days(catalog, project_folder("pipelines"), days)
-    waiting = queue_runs(catalog, wanted)
-    found = queue.drain(catalog, waiting, **_how(settings, archive), progress=progress)
+    folder = project_folder("pipelines")
+    waiting = queue_runs(catalog, runs_for_days(catalog, folder, days))
+    found: list[Run] = []
+    while waiting:
+        done = queue.drain(catalog, waiting, **_how(settings, archive), progress=progress)
+        found += done
+        seen = {run.run_id for run in found}
+        follow = [r.run_id for run in done if run.outputs for r in follow_ups(catalog, folder, run)]
+        waiting = [name for name in dict.fromkeys(follow) if name not in seen]
     return [
         {
             "type": "run",
@@ -295,16 +360,68 @@ def _follow(
     ]
 
 
-def _run_pipeline(
-    settings: Settings, catalog: MongoCatalog, archive: Archive, name: str, given: dict[str, Any]
-) -> Run:
-    """Queue one run by hand and see it done; a failed run is returned as such."""
-    from stixlab.pipeline import queue
-    from stixlab.pipeline.discovery import get_pipeline
+def open_desk(catalog: Any, *, user: str, operator: bool) -> QueueDesk:
+    """Where somebody asks for runs, straight at the queue.
 
-    spec = get_pipeline(project_folder("pipelines"), name)
-    if settings.access != _OPERATOR:
-        raise AccessError(
-            f"run {name}: needs the role of an operator; STIXLAB_ACCESS is {settings.access}; ask an operator to run it"
-        )
-    return queue.run_now(catalog, spec, given, **_how(settings, archive))
+    Parameters
+    ----------
+    catalog
+        Stores of records, writable.
+    user
+        Account in whose name it is asked.
+    operator
+        Whether runs of others may be cancelled and tried again.
+    """
+    from stixlab.client.runs import QueueDesk
+    from stixlab.pipeline.cache import plan_run
+
+    return QueueDesk(
+        catalog,
+        project_folder("pipelines"),
+        make=partial(plan_run, catalog),
+        user=user,
+        operator=operator,
+    )
+
+
+def _desk(settings: Settings, catalog: Any) -> RunDesk:
+    """The desk of this process: operators stand at the queue, members of the hub ask over HTTP, others may not."""
+    from stixlab.client.runs import HttpDesk, NoDesk
+
+    user, token = os.environ.get("JUPYTERHUB_USER", ""), os.environ.get("JUPYTERHUB_API_TOKEN", "")
+    if settings.access == _OPERATOR:
+        return open_desk(catalog, user=user or os.environ.get("USER", "") or _OPERATOR, operator=True)
+    if settings.access == "team" and user and token:
+        return HttpDesk(settings.local_url, token, user)
+    return NoDesk(settings.access, user)
+
+
+def _run_pipeline(lab: Lab, name: str, given: dict[str, Any]) -> Run:
+    """Queue one run by hand and see it done, with a bar; a failed run is returned as such."""
+    from stixlab.client.runs import follow
+    from stixlab.dashboards.progress import run_progress
+    from stixlab.pipeline import queue
+
+    settings, catalog = lab.settings, lab.catalog
+    asked = lab.desk.submit(name, given)
+    with run_progress() as show:
+        if settings.access != _OPERATOR:
+            return follow(catalog, asked.run_id, show)
+        done = threading.Event()
+        watcher = threading.Thread(target=_show_until, args=(catalog, asked.run_id, show, done), daemon=True)
+        watcher.start()
+        try:
+            (run,) = queue.drain(catalog, [asked.run_id], **_how(settings, lab.archive))
+        finally:
+            done.set()
+            watcher.join()
+        show(run)
+        return run
+
+
+def _show_until(catalog: Any, run_id: str, show: Callable[[Run], None], done: threading.Event) -> None:
+    """Show how far a run is while it is executed elsewhere in this process."""
+    from stixlab.client.runs import follow
+
+    with suppress(StixlabError):  # who executes the run tells of an absent database
+        follow(catalog, run_id, show, stop=done.is_set)

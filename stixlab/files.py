@@ -39,7 +39,10 @@ def write_failed(path: Path, error: OSError) -> ArchiveError:
         reason = f"{where} is not writable for this user; change its owner or set STIXLAB_HOME"
     else:
         reason = f"{error.strerror or error} in {where}"
-    return ArchiveError(f"writing {path.name}: {reason}; nothing was left half-written", path=path)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ArchiveError(
+        f"writing {path.name}: {reason}; nothing was left half-written", path=path, recoverable=full
+    )
 
 
 def flush_folder(folder: Path) -> None:

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         description="A meta-kernel or a folder of kernels; empty: the clock and orbit tables shipped.",
     )
     dask: str = Field(default="", description="Address of a dask scheduler; empty: threads on this machine.")
+    workers: int = Field(
+        default=1, ge=1, le=256, description="Runs of pipelines that `up` executes at once, each in a process of its own."
+    )
     base_url: str = Field(default="", description="Public address; empty: http://127.0.0.1 and the port.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port of the public address.")
     bind: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -78,6 +81,12 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """Address under which everything is reached, without a slash at its end."""
         return (self.base_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @cached_property
+    def local_url(self) -> str:
+        """Address under which processes of this machine reach everything, whatever stands before it in public."""
+        host = "127.0.0.1" if self.bind in ("", "0.0.0.0", "::", "localhost") else self.bind  # noqa: S104  (compared)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -15,8 +15,10 @@ from stixlab.errors import (
     AccessError,
     ArchiveError,
     CatalogError,
+    ConflictError,
     NotInCatalogError,
     ParameterError,
+    PipelineError,
     SchemaError,
     ServiceError,
     StixlabError,
@@ -33,7 +35,9 @@ _STATUS: tuple[tuple[type[StixlabError], int], ...] = (
     (TimeError, 400),
     (ParameterError, 400),
     (SchemaError, 400),
+    (PipelineError, 400),
     (AccessError, 403),
+    (ConflictError, 409),
     (CatalogError, 503),
     (ArchiveError, 503),
     (ServiceError, 503),
@@ -53,7 +57,9 @@ def install_errors(app: FastAPI) -> None:
         # Messages of the database and the disk name addresses and paths: those are for the log.
         message = _AWAY if status == 503 else error.message
         nearest = error.details.get("nearest")
-        details = {"nearest": nearest.product_id} if isinstance(nearest, Product) else {}
+        details: dict[str, Any] = {"nearest": nearest.product_id} if isinstance(nearest, Product) else {}
+        if isinstance(error, ParameterError) and (problems := error.details.get("problems")):
+            details["problems"] = list(problems)  # type: ignore[call-overload]
         return _answer(request, status, type(error).__name__, message, **details)
 
     async def validation(request: Request, error: Exception) -> Response:
@@ -69,7 +75,9 @@ def install_errors(app: FastAPI) -> None:
         message = error.detail
         if error.status_code == 404:
             message = f"{request.url.path[:120]}: there is nothing under this address"
-        return _answer(request, error.status_code, "HTTPError", message)
+        answer = _answer(request, error.status_code, "HTTPError", message)
+        answer.headers.update(error.headers or {})
+        return answer
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})

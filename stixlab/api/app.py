@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from stixlab import __version__
-from stixlab.api import archive, flares, health, lightcurve, pages, products
+from stixlab.api import archive, flares, health, lightcurve, metrics, pages, products, runs
 from stixlab.api.answers import install_errors
 from stixlab.api.middleware import Compressed, SecurityHeaders
 from stixlab.api.source import Source
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stixlab.client.lab import Lab
     from stixlab.settings import Settings
 
-__all__ = ["create_app", "serve"]
+__all__ = ["create_app", "listen", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def create_app(lab: Lab | Callable[[], Lab], settings: Settings) -> FastAPI:
     app.add_middleware(Compressed)
     app.add_middleware(SecurityHeaders)
     install_errors(app)
-    for module in (pages, health, lightcurve, flares, products, archive):
+    for module in (pages, health, metrics, lightcurve, flares, products, runs, archive):
         app.include_router(module.router)
     app.mount("/static/bokeh", StaticFiles(directory=_bokeh_scripts()), name="bokeh")
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")
@@ -71,11 +71,16 @@ def serve(lab: Lab | Callable[[], Lab], settings: Settings, *, host: str, port: 
     host, port
         Where to listen; the proxy of the hub stands before it.
     """
+    listen(create_app(lab, settings), host=host, port=port)
+
+
+def listen(app: FastAPI, *, host: str, port: int) -> None:
+    """Answer requests with an application until the process is told to stop."""
     import uvicorn
 
     log.info("http service starts", extra={"host": host, "port": port})
     uvicorn.run(
-        create_app(lab, settings),
+        app,
         host=host,
         port=port,
         log_level="warning",

@@ -22,10 +22,19 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds the headers that keep browsers strict, and how long an answer may be kept."""
+    """Adds the headers that keep browsers strict, and how long an answer may be kept.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters
+    ----------
+    app
+        The application behind.
+    shared
+        Whether pages of other sites may read what ``/api/`` answers: right for what is public.
+    """
+
+    def __init__(self, app: ASGIApp, *, shared: bool = True) -> None:
         self.app = app
+        self.shared = shared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, adding to its answer."""
@@ -38,7 +47,7 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
                 if path.startswith("/static/") and message["status"] == 200:
                     headers.setdefault("Cache-Control", "public, max-age=3600")
-                elif path.startswith("/api/") and message["status"] == 200:
+                elif self.shared and path.startswith("/api/") and message["status"] == 200:
                     headers.setdefault("Access-Control-Allow-Origin", "*")
             await send(message)
 

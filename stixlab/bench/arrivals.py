@@ -24,7 +24,7 @@ from stixlab.simulation import simulate
 from stixlab.telemetry.sources import read_packets
 from stixlab.telemetry.writers import write_binary
 
-__all__ = ["measure"]
+__all__ = ["measure", "pieces", "plain_environment"]
 
 N_FILES = 15
 """Each holds the telemetry of about an hour and a half of one day."""
@@ -55,14 +55,15 @@ def _deliver(root: Path, *, events: bool) -> list[float]:
     """Seconds of each file, one after the other."""
     home, arriving = root / "home", root / "in"
     arriving.mkdir(parents=True)
-    pieces = _pieces(root / "made")
+    made = pieces(root / "made")
     settings = Settings(home=home)
     with factory.open_catalog(settings) as catalog, _watching(home, arriving, events=events):
         # The first one waits for the process to start and to load what it needs.
-        return [_seconds(catalog, piece, arriving) for piece in pieces][1:]
+        return [_seconds(catalog, piece, arriving) for piece in made][1:]
 
 
-def _pieces(folder: Path) -> list[Path]:
+def pieces(folder: Path) -> list[Path]:
+    """Telemetry of a day in files that follow each other."""
     made = simulate("2026-02-03T00:00", "2026-02-04T00:00", out=folder, seed=1, kinds=("bin",))
     path = Path(made.files[0])
     block, _ = read_packets(path.read_bytes(), path.name, load_versions())
@@ -81,12 +82,11 @@ def _watching(home: Path, folder: Path, *, events: bool) -> Iterator[None]:
         "import sys\n" + ("" if events else "sys.modules['watchfiles'] = None\n"),
     ]
     command[-1] += "from stixlab.cli import main\nmain(sys.argv[1:])"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("STIXLAB_")}
     with (
         (home / "watch.log").open("wb") as log,
         subprocess.Popen(
             [*command, "watch", "--no-pipelines", str(folder)],
-            env=environment | {"STIXLAB_HOME": str(home)},
+            env=plain_environment() | {"STIXLAB_HOME": str(home)},
             stdout=log,
             stderr=log,
         ) as process,
@@ -95,6 +95,11 @@ def _watching(home: Path, folder: Path, *, events: bool) -> Iterator[None]:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def plain_environment() -> dict[str, str]:
+    """That of this process, without settings of its own."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("STIXLAB_")}
 
 
 def _seconds(catalog: Any, piece: Path, folder: Path) -> float:

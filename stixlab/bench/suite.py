@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from stixlab.bench import arrivals, chain, files, packets, science, telemetry
+from stixlab.bench import arrivals, chain, files, packets, pipelines, science, telemetry
 from stixlab.bench.measurement import Measurement
 
 __all__ = ["BENCHMARKS", "Benchmark", "run_benchmark"]
@@ -30,6 +30,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "chain": Benchmark("a day of light curves from file to Zarr, FITS and catalogue", chain.measure),
     "arrivals": Benchmark("from the arrival of a file to its products in the catalogue", arrivals.measure),
     "packets": Benchmark("search for packets in a day and in a year of files", packets.measure),
+    "pipelines": Benchmark(
+        "how quickly runs of pipelines are queued, drained and follow the telemetry", pipelines.measure
+    ),
     "flares": Benchmark("the flare list: time, and what it finds on days with known flares", science.measure),
 }
 

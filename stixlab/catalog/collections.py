@@ -6,11 +6,18 @@ The stores are written once, over `Collection`; `stixlab.catalog.memory` offers 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from pymongo import ReturnDocument
 from pymongo.collection import Collection as PymongoCollection
-from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DuplicateKeyError,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.operations import DeleteMany, ReplaceOne
 
 from stixlab.catalog.connect import catalog_error
@@ -21,6 +28,8 @@ __all__ = ["Collection", "MongoCollection"]
 
 Query = Mapping[str, Any]
 Answer = TypeVar("Answer")
+_TAKEN = 11000
+"""Code of the server for an id that is taken."""
 
 
 class Collection(Protocol):
@@ -52,6 +61,18 @@ class Collection(Protocol):
 
     def update(self, query: Query, change: Query, *, upsert: bool = False) -> Document | None:
         """Change one document that matches and return it as it is now. Atomic."""
+
+    def insert_new(self, documents: Sequence[Document]) -> set[str]:
+        """Add all whose id is free, in one go; the ids that were added."""
+
+    def change(self, query: Query, change: Query) -> bool:
+        """Change one document that matches; whether one did. Atomic, and much quicker than `update`."""
+
+    def count_by(self, field: str, query: Query) -> dict[Any, int]:
+        """How many documents that match have each value of a field."""
+
+    def now(self) -> datetime:
+        """What the clock of the server says, UTC."""
 
     def delete(self, query: Query) -> int:
         """How many documents were deleted."""
@@ -116,10 +137,8 @@ class MongoCollection:
     def swap(self, query: Query, document: Document) -> bool:
         """Put a whole document in the place of one that matches."""
         self._check_writable("swap")
-        found = self._ask(
-            "swap", lambda: self._collection.find_one_and_replace(query, document, {"_id": 1}), repeat=False
-        )
-        return found is not None
+        done = self._ask("swap", lambda: self._collection.replace_one(query, document), repeat=False)
+        return done.matched_count > 0
 
     def update(self, query: Query, change: Query, *, upsert: bool = False) -> Document | None:
         """Change one document that matches."""
@@ -131,6 +150,45 @@ class MongoCollection:
             ),
             repeat=False,
         )
+
+    def insert_new(self, documents: Sequence[Document]) -> set[str]:
+        """Add all whose id is free, in one go."""
+        self._check_writable("insert")
+        added = {d["_id"] for d in documents}
+        if not added:
+            return added
+
+        def insert() -> set[int]:
+            try:
+                self._collection.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                failures = (error.details or {}).get("writeErrors", [])
+                if not failures or any(f["code"] != _TAKEN for f in failures):
+                    raise
+                return {f["index"] for f in failures}
+            return set()
+
+        return added - {documents[i]["_id"] for i in self._ask("insert", insert, repeat=False)}
+
+    def change(self, query: Query, change: Query) -> bool:
+        """Change one document that matches; whether one did."""
+        self._check_writable("change")
+        done = self._ask("change", lambda: self._collection.update_one(query, change), repeat=False)
+        return done.matched_count > 0
+
+    def count_by(self, field: str, query: Query) -> dict[Any, int]:
+        """How many documents that match have each value of a field."""
+        steps: list[Document] = [
+            {"$match": dict(query)},
+            {"$group": {"_id": f"${field}", "count": {"$sum": 1}}},
+        ]
+        groups = self._ask("count", lambda: list(self._collection.aggregate(steps)))
+        return {g["_id"]: g["count"] for g in groups}
+
+    def now(self) -> datetime:
+        """What the clock of the server says, UTC."""
+        told: datetime = self._ask("hello", lambda: self._collection.database.command("hello"))["localTime"]
+        return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
     def delete(self, query: Query) -> int:
         """How many documents were deleted."""

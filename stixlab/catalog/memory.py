@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stixlab.catalog.collections import Query
@@ -30,6 +33,7 @@ class MemoryCollection:
         self._documents: dict[str, Document] = {}
         self._lock = threading.RLock()
         self._writable = writable
+        self._began = datetime.now(UTC), time.monotonic()
 
     def get(self, identity: str) -> Document | None:
         """Document of that id, None if there is none."""
@@ -87,6 +91,24 @@ class MemoryCollection:
                 found = self._documents.setdefault(query["_id"], {"_id": query["_id"]})
             _apply(found, change, new=new)
             return copy.deepcopy(found)
+
+    def insert_new(self, documents: Sequence[Document]) -> set[str]:
+        """Add all whose id is free."""
+        with self._writing():
+            return {d["_id"] for d in documents if self.insert(d)}
+
+    def change(self, query: Query, change: Query) -> bool:
+        """Change one document that matches; whether one did."""
+        return self.update(query, change) is not None
+
+    def count_by(self, field: str, query: Query) -> dict[Any, int]:
+        """How many documents that match have each value of a field."""
+        return dict(Counter(d.get(field) for d in self.find(query)))
+
+    def now(self) -> datetime:
+        """The time since this was made, added to that of the clock then: as steady as a server's."""
+        began, at = self._began
+        return began + timedelta(seconds=time.monotonic() - at)
 
     def delete(self, query: Query) -> int:
         """How many documents were deleted."""

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from stixlab.catalog.collections import Collection
 from stixlab.catalog.documents import Document, from_document, to_document, truncate
 from stixlab.errors import SchemaError
 from stixlab.model import Product
 
-__all__ = ["LONGEST", "Products"]
+__all__ = ["LONGEST", "Content", "Products"]
 
 LONGEST = timedelta(days=31)
 """No product spans more; it bounds every search in time."""
+
+
+class Content(NamedTuple):
+    """What is in a product, and of which time, in few words."""
+
+    product_id: str
+    type: str
+    level: str
+    start: datetime
+    end: datetime
+    content_sha256: str
 
 
 class Products:
@@ -86,6 +98,27 @@ class Products:
         found = [from_document(d, Product) for d in self._collection.find(query)]
         chosen = [p for p in found if hidden is None or bool(p.hidden) == hidden]
         return sorted(chosen, key=lambda p: (p.start, p.product_id))
+
+    def contents(
+        self, types: Sequence[str], *, start: datetime, end: datetime, origin: str | None = None
+    ) -> list[Content]:
+        """Content of the shown products of some types that touch ``[start, end)``, earliest first.
+
+        One question for all types, and little is read of each: whether a run must be done again is asked often.
+
+        Raises
+        ------
+        CatalogError
+            If the database does not answer.
+        """
+        begin, low = {"$gte": truncate(start) - LONGEST, "$lt": truncate(end)}, truncate(start)
+        query: Document = {"start": begin, "end": {"$gt": low}, "type": {"$in": list(types)}}
+        fields = ("type", "level", "start", "end", "content_sha256", "hidden")
+        found = [
+            Content(d["_id"], *(d[name] for name in fields[:-1]))
+            for d in self._shown(query | _selection(None, None, origin), fields)
+        ]
+        return sorted(found, key=lambda c: (c.start, c.product_id))
 
     def latest(
         self,

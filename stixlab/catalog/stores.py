@@ -27,7 +27,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "raw_files": (("start",), ("long",), ("requests",)),
     "products": (("start",), ("type",), ("request",), ("request_id",)),
     "flares": (("peak",),),
-    "runs": (("status",), ("created",)),
+    "runs": (("status",), ("created",), ("batch",)),
     "requests": (("start",), ("keys",), ("request_id",), ("complete",)),
     "telecommands": (("time",), ("sequence_count",), ("unique_id",)),
     "arrivals": (("status",), ("first_seen",)),
@@ -37,7 +37,7 @@ COLLECTIONS = (*_INDEXES, "newest")
 """Names of the collections of records."""
 SCHEMA_VERSION = 2
 """Form of the records that this version of the package writes: counts up when old ones must be made again."""
-_INDEX_VERSION = 4
+_INDEX_VERSION = 5
 """Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from pathlib import Path
 
 import psutil
 
-__all__ = ["process_is", "process_start", "worker_is_dead", "worker_name"]
+__all__ = ["new_worker_name", "process_is", "process_start", "worker_is_dead", "worker_name"]
 
 
 def process_start(pid: int) -> str:
@@ -39,10 +40,18 @@ def process_is(pid: int, start: str) -> bool:
     return pid > 0 and bool(start) and process_start(pid) == start
 
 
+_numbers = itertools.count(1)
+
+
 def worker_name(pid: int | None = None) -> str:
     """``host:pid:start`` of a process (by default this one): no later process has the same name."""
     number = os.getpid() if pid is None else pid
     return f"{socket.gethostname()}:{number}:{process_start(number)}"
+
+
+def new_worker_name() -> str:
+    """The same with a slash and a number: for each of several workers in this process."""
+    return f"{worker_name()}/{next(_numbers)}"
 
 
 def worker_is_dead(name: str) -> bool:
@@ -50,4 +59,4 @@ def worker_is_dead(name: str) -> bool:
     host, pid, start = [*name.rsplit(":", 2), "", ""][:3]
     if host != socket.gethostname() or not pid.isdigit():
         return False
-    return not process_is(int(pid), start)
+    return not process_is(int(pid), start.partition("/")[0])

@@ -14,9 +14,9 @@ __all__ = ["explain_command"]
 @click.argument("identity", metavar="ID")
 @json_option
 def explain_command(identity: str, *, as_json: bool) -> None:
-    """Tell what a product, data request, flare or packet was made from: raw packets, definitions, clock, software, run.
+    """Tell what a product, request, flare, packet or run was made from: raw packets, definitions, software, run.
 
-    ID is as `stixlab products`, `requests`, `flares` or `packets` list it; of a simulated flare it ends in _simulated.
+    ID is as `stixlab products`, `requests`, `flares`, `packets` or `runs` list it; of a simulated flare it ends in _simulated.
     """
     from stixlab import factory
 

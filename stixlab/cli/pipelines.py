@@ -1,34 +1,63 @@
-"""Commands of the notebook pipelines: pipelines, run, runs."""
+"""Commands of the notebook pipelines: pipelines, run, runs, retry, cancel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stixlab.cli.output import fail, json_option, print_json, print_rows, say
+from stixlab.errors import AccessError, ConflictError, NotInCatalogError
 from stixlab.settings import project_folder, read_settings
 
-__all__ = ["pipelines_command", "run_command", "runs_command"]
+if TYPE_CHECKING:
+    from stixlab.model import Run
+
+__all__ = [
+    "cancel_command",
+    "parse_parameters",
+    "pipelines_command",
+    "retry_command",
+    "run_command",
+    "runs_command",
+]
 
 
 @click.command("pipelines")
+@click.argument("name", required=False)
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Write the section of all pipelines into this page of the documentation.",
+)
 @json_option
-def pipelines_command(*, as_json: bool) -> None:
-    """List the pipelines, what they need and make, and their parameters."""
-    from stixlab.pipeline.discovery import find_pipelines
+def pipelines_command(*, name: str | None, page: Path | None, as_json: bool) -> None:
+    """List the pipelines, what they need and make, and their parameters; of NAME the documentation page."""
+    from stixlab.pipeline.discovery import find_pipelines, get_pipeline
+    from stixlab.pipeline.reference import reference_page, with_reference
     from stixlab.pipeline.spec import json_schema
 
-    found = find_pipelines(project_folder("pipelines"))
-    if as_json:
-        for spec in found.good.values():
+    folder = project_folder("pipelines")
+    found = find_pipelines(folder)
+    specs = list(found.good.values())
+    if name is not None:
+        spec = get_pipeline(folder, name)
+        if as_json:
             print_json(json_schema(spec))
-        for error in found.wrong.values():
-            say(f"stixlab: {error}")
+        else:
+            click.echo(reference_page(spec, specs), nl=False)
         return
-    for spec in found.good.values():
+    if page is not None:
+        page.write_text(with_reference(page.read_text("utf-8"), specs), "utf-8")
+        return
+    for spec in specs:
+        if as_json:
+            print_json(json_schema(spec))
+            continue
         click.echo(f"{spec.name}: {spec.title}")
         click.echo(f"  {spec.summary}")
         for parameter in spec.parameters:
@@ -37,7 +66,8 @@ def pipelines_command(*, as_json: bool) -> None:
         say(f"stixlab: {error}")
 
 
-def _parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Values as typed, by the name of the parameter."""
     given: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -60,7 +90,7 @@ def run_command(name: str, pairs: tuple[str, ...], *, as_json: bool) -> None:
     from stixlab.pipeline.parameters import parameters_from_text
 
     spec = get_pipeline(project_folder("pipelines"), name)
-    given = parameters_from_text(spec, _parse_parameters(pairs))
+    given = parameters_from_text(spec, parse_parameters(pairs))
     with factory.open_lab(read_settings(access="operator")) as lab:
         run = lab.run(name, **given)
     if as_json:
@@ -72,26 +102,113 @@ def run_command(name: str, pairs: tuple[str, ...], *, as_json: bool) -> None:
         fail(run.error)
 
 
+_STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
 @click.command("runs")
 @click.option("--pipeline", help="Only runs of this pipeline.")
-@click.option("--status", type=click.Choice(["queued", "running", "succeeded", "failed"]), help="Only these.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only these.")
+@click.option("--batch", metavar="ID", help="Only those of this back-fill.")
+@click.option("--count", is_flag=True, help="Tell how many there are of each status, no more.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many, newest first."
 )
 @json_option
-def runs_command(*, pipeline: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def runs_command(
+    *, pipeline: str | None, status: str | None, batch: str | None, count: bool, limit: int, as_json: bool
+) -> None:
     """List runs, newest first."""
     from stixlab import factory
 
     with factory.open_lab(read_settings()) as lab:
-        found = lab.catalog.runs.find(pipeline=pipeline, status=status, limit=limit)
-    rows: list[dict[str, Any]] = [{**asdict(r), "seconds": _seconds(r.started, r.finished)} for r in found]
+        if count:
+            numbers = lab.catalog.runs.count_by_status(batch=batch, pipeline=pipeline)
+            counted = [{"status": str(k), "runs": n} for k, n in numbers.items() if status in (None, str(k))]
+            print_rows(counted, ("status", "runs"), as_json=as_json)
+            return
+        found = lab.catalog.runs.find(pipeline=pipeline, status=status, batch=batch, limit=limit)
+    rows: list[dict[str, Any]] = [
+        {
+            **asdict(r),
+            "seconds": _seconds(r.started, r.finished),
+            "progress": _progress(r.cells_done, r.cells),
+        }
+        for r in found
+    ]
     print_rows(
         rows,
-        ("run_id", "pipeline", "status", "created", "seconds", "parameters", "outputs", "error"),
+        ("run_id", "pipeline", "status", "created", "progress", "seconds", "parameters", "outputs", "error"),
         as_json=as_json,
     )
 
 
 def _seconds(started: datetime | None, finished: datetime | None) -> float | None:
     return (finished - started).total_seconds() if started and finished else None
+
+
+def _progress(done: int, cells: int) -> str:
+    return f"{done}/{cells}" if cells else ""
+
+
+@click.command("retry")
+@click.argument("run_ids", nargs=-1, metavar="[ID]...")
+@click.option("--failed", is_flag=True, help="All that failed, of --pipeline or --batch if given.")
+@click.option("--pipeline", help="With --failed: only runs of this pipeline.")
+@click.option("--batch", metavar="ID", help="With --failed: only those of this back-fill.")
+@json_option
+def retry_command(
+    run_ids: tuple[str, ...], *, failed: bool, pipeline: str | None, batch: str | None, as_json: bool
+) -> None:
+    """Ask again for runs that failed or were cancelled, and for those that were not begun because of them.
+
+    One that waits for its next attempt begins at once. Names of runs are those of `stixlab runs`.
+    """
+    from stixlab import factory
+
+    if failed == bool(run_ids):
+        raise click.UsageError("retry: expected names of runs, or --failed")
+    if not failed and (pipeline or batch):
+        raise click.UsageError("retry: --pipeline and --batch go with --failed")
+    with factory.open_lab(read_settings()) as lab:
+        found = lab.catalog.runs.find(status="failed", pipeline=pipeline, batch=batch) if failed else []
+        # Those not begun because of another one follow it.
+        names = [r.run_id for r in found if r.attempts or not r.after] or list(run_ids)
+        _change(names, lab.desk.retry, as_json=as_json)
+
+
+@click.command("cancel")
+@click.argument("run_ids", nargs=-1, metavar="[ID]...")
+@click.option("--batch", metavar="ID", help="All of this back-fill that wait or run.")
+@json_option
+def cancel_command(run_ids: tuple[str, ...], *, batch: str | None, as_json: bool) -> None:
+    """Stop runs: one that waits at once, one that runs within seconds."""
+    from stixlab import factory
+
+    if bool(batch) == bool(run_ids):
+        raise click.UsageError("cancel: expected names of runs, or --batch")
+    with factory.open_lab(read_settings()) as lab:
+        store = lab.catalog.runs
+        # Those that wait first, so that none of them begins in place of one that was stopped.
+        found = [r for s in ("queued", "running") for r in store.find(status=s, batch=batch)] if batch else []
+        _change([r.run_id for r in found] or list(run_ids), lab.desk.cancel, as_json=as_json)
+
+
+def _change(names: list[str], change: Callable[[str], Run], *, as_json: bool) -> None:
+    """Change runs one by one; each that cannot be is told, and the status is 1 then."""
+    refused = 0
+    if not names:
+        say("stixlab: there is none")
+    for name in names:
+        try:
+            run = change(name)
+        except (ConflictError, NotInCatalogError, AccessError) as error:
+            refused += 1
+            say(f"stixlab: {error}")
+            continue
+        if as_json:
+            print_json(asdict(run))
+        else:
+            asked = " (asked to stop)" if run.status == "running" else ""
+            click.echo(f"{run.run_id}: {run.status}{asked}")
+    if refused:
+        click.get_current_context().exit(1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +21,6 @@ __all__ = [
     "down_command",
     "status_command",
     "up_command",
-    "worker_command",
 ]
 
 
@@ -215,17 +212,6 @@ def _verify_archive(*, repair: bool, as_json: bool) -> None:
             click.echo(f"{len(found.spare)} files that nothing names, such as {found.spare[0]}")
     if not found.ok:
         click.get_current_context().exit(1)
-
-
-@click.command("worker")
-def worker_command() -> None:
-    """Execute queued pipeline runs, for ever; SIGTERM lets the run at hand end."""
-    from stixlab import factory
-
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
-    factory.work(read_settings(), stop=asked.is_set)
 
 
 @click.command("api")

@@ -15,7 +15,7 @@ from stixlab.errors import AccessError, NotInCatalogError
 from stixlab.ingest.lineage import PacketPlaces, packets_of_request, packets_of_time
 from stixlab.ingest.provenance import changed_inputs, inputs_of
 from stixlab.ingest.request_products import request_inputs
-from stixlab.model import Flare, Product, RawFile, ScienceRequest
+from stixlab.model import Flare, Product, RawFile, Run, ScienceRequest
 from stixlab.packets.identity import file_of_packet
 from stixlab.timing import to_datetime64
 from stixlab.vocabulary import FLIGHT, ORIGINS, PRODUCT_TYPES
@@ -29,6 +29,7 @@ _PACKET = re.compile(r"[0-9a-f]{12,64}\.[0-9]{1,9}")
 _FLARE = re.compile(rf"(?P<flare>[0-9]{{10}})(_(?P<origin>{'|'.join(ORIGINS)}))?")
 _TYPES = "|".join(PRODUCT_TYPES)
 _REQUEST = re.compile(rf"(?:{_TYPES})_.+")
+_RUN = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{16}")
 _SHOWN = 10
 
 
@@ -64,11 +65,11 @@ class Explanation:
 
     id: str
     kind: str
-    """``flare``, ``product``, ``request`` or ``packet``."""
+    """``flare``, ``product``, ``request``, ``packet`` or ``run``."""
     record: dict[str, Any]
     """The record itself."""
     products: tuple[str, ...] = ()
-    """Products that a flare was found in."""
+    """Products that a flare was found in, or a run has read."""
     software: dict[str, Any] = field(default_factory=dict)
     """Software and definitions versions, clock, hashes of the inputs, as they were when it was made."""
     changed: tuple[str, ...] = ()
@@ -99,13 +100,15 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [f"{self.kind} {self.id}"]
-        lines += [f"  found in {p}" for p in self.products]
+        verb = "has read" if self.kind == "run" else "found in"
+        lines += [f"  {verb} {p}" for p in self.products]
         lines += [
             f"  {name}: {value}" for name, value in self.software.items() if name not in ("inputs", "keys")
         ]
         lines += [f"  input {n}: {h}" for n, h in self.software.get("inputs", {}).items()]
         if self.changed:
-            lines.append(f"  changed since: {', '.join(self.changed)}; `stixlab reprocess` makes it again")
+            cure = f"run {self.record['pipeline']}" if self.kind == "run" else "reprocess"
+            lines.append(f"  changed since: {', '.join(self.changed)}; `stixlab {cure}` makes it again")
         if self.run is not None:
             told = ", ".join(f"{k}={v}" for k, v in self.run.get("parameters", {}).items())
             lines.append(f"  run {self.run['run_id']}: {self.run.get('pipeline', '')} {told}")
@@ -130,7 +133,7 @@ def explain(lab: Lab, identity: str) -> Explanation:
     ----------
     lab
     identity
-        Id of a product, a data request, a flare or a packet. Of flares that were simulated the id ends in
+        Id of a product, a data request, a flare, a packet or a run. Of flares that were simulated the id ends in
         ``_simulated``; of packets see `stixlab.packets.identity.packet_id`.
 
     Raises
@@ -153,6 +156,10 @@ def explain(lab: Lab, identity: str) -> Explanation:
         flare = lab.catalog.flares.get(match["flare"], match["origin"] or FLIGHT)
         if flare is not None:
             return _explain_flare(lab, flare)
+    elif _RUN.fullmatch(text):
+        run = lab.catalog.runs.get(text)
+        if run is not None:
+            return _explain_run(lab, run)
     elif _REQUEST.fullmatch(text):
         request = lab.catalog.requests.get(text)
         if request is not None:
@@ -162,8 +169,8 @@ def explain(lab: Lab, identity: str) -> Explanation:
         if product is not None:
             return _explain_product(lab, product)
     raise NotInCatalogError(
-        f"explain: expected the id of a product, a data request, a flare or a packet; there is nothing called {text!r};"
-        " `stixlab products`, `requests`, `flares` and `packets` list ids"
+        "explain: expected the id of a product, a data request, a flare, a packet or a run; there is nothing called"
+        f" {text!r}; `stixlab products`, `requests`, `flares`, `packets` and `runs` list ids"
     )
 
 
@@ -248,6 +255,24 @@ def _explain_flare(lab: Lab, flare: Flare) -> Explanation:
         changed=tuple(sorted(changed)),
         run=_run(lab, flare.run_id),
         sources=_sources(sources, list(places.values()), {}),
+    )
+
+
+def _explain_run(lab: Lab, run: Run) -> Explanation:
+    """What a run has read, with what, and what it has delivered; `changed` are inputs that are not what it read."""
+    now = lab.catalog.products.get_many(run.inputs)
+    changed = [name for name, product in now.items() if product.content_sha256 != run.inputs[name]]
+    record = _record(run)
+    hashes = sorted({s for p in now.values() for s in p.sources})
+    return Explanation(
+        run.run_id,
+        "run",
+        {k: v for k, v in record.items() if k not in ("inputs", "versions", "machine", "worker")},
+        products=tuple(sorted(now)),
+        software=dict(run.versions) | {"notebook": run.notebook_sha256, "inputs": dict(run.inputs)},
+        changed=tuple(sorted(changed)),
+        run={"run_id": run.run_id, "pipeline": run.pipeline, "parameters": run.parameters},
+        sources=_sources(hashes, [], lab.catalog.raw_files.get_many(hashes)),
     )
 
 

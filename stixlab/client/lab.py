@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from stixlab.archive import Archive
 from stixlab.client.opening import check_origin
+from stixlab.client.runs import NoDesk, RunDesk
 from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
 from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run, ScienceRequest, Telecommand
@@ -49,6 +50,8 @@ class Lab:
     archive: Archive
     clock: ClockTable
     run_pipeline: Callable[[str, dict[str, Any]], Run]
+    desk: RunDesk = field(default=NoDesk("public"))
+    """Where runs are asked for, in the name of whoever this is."""
 
     def open(
         self,
@@ -252,18 +255,48 @@ class Lab:
         return get_telecommand(self.catalog, identity)
 
     def run(self, pipeline: str, **parameters: Any) -> Run:
-        """Run a pipeline and wait for it.
+        """Run a pipeline and wait for it, with a bar of its cells; interrupted, it goes on without being waited for.
+
+        Operators run it here, or wait for the worker that was quicker. Members of the team have the data center run
+        it. The same run again gives what is there.
+
+        Returns
+        -------
+        Run
+            What became of it. If it failed, `status` says so and `error` why; the bar shows it, too.
 
         Raises
         ------
         ParameterError
             If a parameter is unknown, missing or wrong; nothing is started.
         PipelineError
-            If the run failed; the message says in which cell and why.
+            If there is no such pipeline.
         AccessError
             If this role may only read.
+
+        Examples
+        --------
+        >>> run = lab.run("flare_list", start="2021-06-06", end="2021-06-07")
         """
         return self.run_pipeline(pipeline, parameters)
+
+    def submit(self, pipeline: str, **parameters: Any) -> Run:
+        """Ask for a run of a pipeline without waiting for it; errors as of `run`."""
+        return self.desk.submit(pipeline, parameters)
+
+    def cancel(self, run_id: str) -> Run:
+        """Ask a run to stop; members their own, operators any.
+
+        Raises
+        ------
+        NotInCatalogError, AccessError, ConflictError
+            If there is no such run, it is somebody else's, or it has ended.
+        """
+        return self.desk.cancel(run_id)
+
+    def retry(self, run_id: str) -> Run:
+        """Have a run that failed or was cancelled tried again; errors as of `cancel`."""
+        return self.desk.retry(run_id)
 
     @property
     def db(self) -> Any:

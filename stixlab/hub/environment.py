@@ -35,6 +35,7 @@ def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
         "STIXLAB_HOME": str(settings.home),
         "STIXLAB_ACCESS": access,
         "STIXLAB_PORT": str(settings.port),
+        "STIXLAB_BIND": settings.bind,
         "STIXLAB_BASE_URL": settings.public_url,
         "JUPYTER_RUNTIME_DIR": str(_jupyter_folder(settings.home)),
         "IPYTHONDIR": str(_jupyter_folder(settings.home) / "ipython"),

@@ -28,14 +28,14 @@ def install(c: Any, settings: Settings) -> dict[str, int]:
     Returns
     -------
     dict
-        The ports taken, by name: ``hub``, ``proxy``, ``api``, ``apps``.
+        The ports taken, by name: ``hub``, ``proxy``, ``api``, ``apps``, ``runs``, ``team``.
 
     Raises
     ------
     ServiceError
         If the proxy or node is missing.
     """
-    ports = choose_ports(settings.home, ("hub", "proxy", "api", "apps"))
+    ports = choose_ports(settings.home, ("hub", "proxy", "api", "apps", "runs", "team"))
     local = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     _hub(c, settings, local)
     _proxy(c, settings, local)
@@ -47,6 +47,8 @@ def install(c: Any, settings: Settings) -> dict[str, int]:
     c.TeamSpawner.settings = settings
     watch_closely()
     c.JupyterHub.services = service_definitions(settings, ports)
+    # Members of the team may open its pages; what they may do there is up to the pages.
+    c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "access:services!service=team"]}]
     return ports
 
 
@@ -80,5 +82,11 @@ def _proxy(c: Any, settings: Settings, local: dict[str, str]) -> None:
     c.ConfigurableHTTPProxy.log_level = "warn"
     c.JupyterHub.hub_routespec = "/hub/"
     # A server that is not running is the hub's to answer for; everything else is public.
-    c.Proxy.extra_routes = {"/": local["api"], "/apps/": local["apps"], "/user/": local["hub"]}
+    # What changes the queue goes to a service of its own; the public one cannot write.
+    c.Proxy.extra_routes = {
+        "/": local["api"],
+        "/api/v1/runs/": local["runs"],
+        "/apps/": local["apps"],
+        "/user/": local["hub"],
+    }
     log_folder(settings.home)

@@ -1,4 +1,4 @@
-"""Processes that the hub starts and watches: the HTTP service, the public apps, the worker."""
+"""Processes that the hub starts and watches: HTTP services, public apps, pages of the team, worker."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from stixlab.hub.environment import kept_environment, settings_environment
 from stixlab.hub.places import services_folder
 from stixlab.settings import Settings
 
-__all__ = ["SERVICE_URL", "WatchedService", "service_definitions", "watch_closely"]
+__all__ = ["HUB_API", "SERVICE_URL", "WatchedService", "service_definitions", "watch_closely"]
 
 log = logging.getLogger(__name__)
 
 SERVICE_URL = "STIXLAB_SERVICE_URL"
 """Address at which a service has to listen, in its environment."""
 _NOTES = "STIXLAB_SERVICE_NOTES"
+_LOGINS = "STIXLAB_SERVICE_LOGINS"
+"""Set for the service that checks logins with the hub, and gets what it needs for that."""
+HUB_API = "STIXLAB_HUB_API"
+"""Address of the hub's interface, for the service that asks whose token it was given."""
 _POLL_S = 2
 _STOP_S = 6
 """How long a service may take to end by itself."""
@@ -45,9 +49,12 @@ class WatchedService(hub_service._ServiceSpawner):  # type: ignore[misc]  # noqa
         return _STOP_S
 
     def get_env(self) -> dict[str, str]:
-        """What is on the list and what the service was given; none of the hub's tokens."""
+        """What is on the list and what the service was given; the hub's tokens only where logins are checked."""
         given = {str(k): str(v) for k, v in self.environment.items() if not k.startswith("JUPYTERHUB_")}
-        return kept_environment(os.environ) | given
+        logins = {}
+        if given.get(_LOGINS) == "1":
+            logins = {k: str(v) for k, v in super().get_env().items() if k.startswith("JUPYTERHUB_")}
+        return kept_environment(os.environ) | logins | given
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:  # noqa: ARG002
         """What the new process does first: ask to be ended when the hub dies."""
@@ -114,13 +121,15 @@ def service_definitions(settings: Settings, ports: dict[str, int]) -> list[dict[
     settings
         Of this installation.
     ports
-        Where `api` and `apps` have to listen.
+        Where the hub listens, and where `api`, `apps`, `runs` and `team` have to.
     """
     python = [sys.executable, "-m"]
     commands = {
         "api": ([*python, "stixlab.cli", "api"], "public"),
         "apps": ([*python, "stixlab.hub.voila_app"], "public"),
-        "worker": ([*python, "stixlab.cli", "worker"], "operator"),
+        "runs": ([*python, "stixlab.cli", "runs-service"], "operator"),
+        "team": ([*python, "stixlab.cli", "team-pages"], "team"),
+        "worker": ([*python, "stixlab.cli", "worker", f"--processes={settings.workers}"], "operator"),
     }
     notes = services_folder(settings.home)
     for old in notes.glob("*.json"):
@@ -139,4 +148,9 @@ def service_definitions(settings: Settings, ports: dict[str, int]) -> list[dict[
                 "cwd": str(settings.home),
             }
         )
+        if name == "runs":
+            environment[HUB_API] = f"http://127.0.0.1:{ports['hub']}/hub/api"
+        elif name == "team":
+            environment[_LOGINS] = "1"
+            definitions[-1] |= {"url": environment[SERVICE_URL], "oauth_no_confirm": True}
     return definitions

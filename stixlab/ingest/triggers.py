@@ -7,24 +7,21 @@ parameters and inputs, so what should have run can be worked out again at any ti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from stixlab.ingest.assemble import product_id
 from stixlab.ingest.receive import DayKey
 from stixlab.model import Run, RunStatus
+from stixlab.pipeline.declaration import PipelineSpec
+from stixlab.pipeline.dependencies import Unit, dependants_of, plan_units, units_near
 from stixlab.pipeline.discovery import find_pipelines
-from stixlab.pipeline.identity import make_run
-from stixlab.pipeline.queue import find_inputs
 
 __all__ = ["queue_runs", "runs_for_days"]
 
-_ON_PRODUCT = "on new product"
-
 
 def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Run]:
-    """The runs that should exist for days of products.
+    """The runs that should exist for days of products, and those that follow them.
 
     Parameters
     ----------
@@ -34,22 +31,20 @@ def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Ru
         Of the pipelines.
     days
         Product type, origin, UTC day; neighbouring days that read the margin are added.
+
+    Returns
+    -------
+    list of Run
+        In order. Those with the status ``succeeded`` are done; those with `Run.after` wait for others.
     """
-    specs = [s for s in find_pipelines(folder).good.values() if s.schedule == _ON_PRODUCT]
-    runs = []
-    for product_type, origin, day in sorted(_with_neighbours(catalog, days)):
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        end = start + timedelta(days=1)
-        for spec in specs:
-            if product_type in spec.needs:
-                given = {
-                    "start": f"{start:%Y-%m-%dT%H:%M:%S}",
-                    "end": f"{end:%Y-%m-%dT%H:%M:%S}",
-                    "origin": origin,
-                }
-                inputs = find_inputs(catalog, spec, given)
-                runs.append(make_run(spec, given, inputs=inputs, trigger="product"))
-    return runs
+    specs = list(find_pipelines(folder).good.values())
+    wanted = sorted(set(days))
+    units = {
+        u for day in wanted for spec in dependants_of(specs, [day[0]]) for u in _with_neighbours(spec, day)
+    }
+    there = catalog.products.get_many({name for _, names in units for name in names}) if units else {}
+    chosen = {unit for unit, names in units if not names or any(name in there for name in names)}
+    return plan_units(catalog, specs, chosen)
 
 
 def queue_runs(catalog: Any, runs: Iterable[Run]) -> list[str]:
@@ -58,23 +53,22 @@ def queue_runs(catalog: Any, runs: Iterable[Run]) -> list[str]:
     Returns
     -------
     list of str
-        Ids of the runs that are to be done, by whoever.
+        Ids of the runs that can be done now, by whoever; those that wait for others are queued, too.
     """
-    waiting = []
+    ready = []
     for run in runs:
-        known = catalog.runs.get(run.run_id)
-        if known is None or known.status is not RunStatus.SUCCEEDED:
-            catalog.runs.enqueue(run)
-            waiting.append(run.run_id)
-    return waiting
+        if run.status is RunStatus.SUCCEEDED:
+            continue
+        catalog.runs.enqueue(run)
+        if not run.after:
+            ready.append(run.run_id)
+    return ready
 
 
-def _with_neighbours(catalog: Any, days: Iterable[DayKey]) -> set[DayKey]:
-    """The days, and those beside them that have data: pipelines of a day read a margin of its neighbours."""
-    wanted = set(days)
-    beside = {
-        product_id("L1", product_type, other, origin): (product_type, origin, other)
-        for product_type, origin, day in wanted
-        for other in (f"{datetime.fromisoformat(day) + timedelta(days=step):%Y-%m-%d}" for step in (-1, 1))
-    }
-    return wanted | {beside[name] for name in catalog.products.get_many(beside)}
+def _with_neighbours(spec: PipelineSpec, key: DayKey) -> list[tuple[Unit, tuple[str, ...]]]:
+    """Runs that read a day of products; for those of days beside it the products of which one must be there."""
+    product_type, origin, day = key
+    return [
+        (unit, () if unit.day == day else (product_id("L1", product_type, unit.day, origin),))
+        for unit in units_near(spec, origin, day)
+    ]

@@ -17,6 +17,7 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,17 @@ class Run:
     status: RunStatus
     created: datetime
     trigger: str = "manual"
-    """Why it was asked for: ``manual`` or ``product``."""
+    """Why it was asked for: ``manual``, ``product``, ``schedule`` or ``back-fill``."""
+    asked_by: str = ""
+    """Account that asked for it; empty: the data center itself."""
+    priority: int = 0
+    """Higher ones first; runs asked for by people have 10, back-fills -10."""
+    not_before: datetime | None = None
+    """Not to be claimed earlier: the pause before another attempt."""
+    after: tuple[str, ...] = ()
+    """Runs that must have succeeded before."""
+    batch: str = ""
+    """Back-fill it belongs to."""
     started: datetime | None = None
     finished: datetime | None = None
     attempts: int = 0
@@ -37,6 +48,11 @@ class Run:
     """``host:pid:start`` of the process that holds it."""
     lease_until: datetime | None = None
     """Past this time another worker may take it over."""
+    cancel_asked: str = ""
+    """Account that asked to stop it."""
+    cells_done: int = 0
+    cells: int = 0
+    """Cells there are; 0 until it has begun."""
     notebook: str = ""
     """Key of the executed notebook under the archive."""
     notebook_sha256: str = ""
@@ -47,5 +63,11 @@ class Run:
     """What it delivered, by name: kind and number of records."""
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
+    environment_sha256: str = ""
+    """Hash of the versions of all that decides about the result."""
+    log: str = ""
+    """Key of its log under the archive."""
     error: str = ""
-    """Why it failed, in one paragraph; empty otherwise."""
+    """Why it failed, or will be tried again, in one paragraph; empty otherwise."""
+    failures: tuple[str, ...] = ()
+    """Why earlier attempts failed, first to last."""

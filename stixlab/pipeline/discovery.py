@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stixlab.errors import PipelineError
+from stixlab.pipeline.dependencies import cycle_message, cycle_of
 from stixlab.pipeline.spec import PipelineSpec, read_spec
 
 __all__ = ["Pipelines", "find_pipelines", "get_pipeline"]
@@ -23,6 +24,8 @@ class Pipelines:
 def find_pipelines(folder: Path) -> Pipelines:
     """All pipelines of a folder, by name; one that is declared wrongly does not hide the others.
 
+    Pipelines that would follow each other in a circle are wrong, all of them.
+
     Raises
     ------
     PipelineError
@@ -36,6 +39,12 @@ def find_pipelines(folder: Path) -> Pipelines:
             pipelines.good[path.stem] = read_spec(path)
         except PipelineError as error:
             pipelines.wrong[path.stem] = error
+    while cycle := cycle_of(pipelines.good.values()):
+        for name in set(cycle):
+            del pipelines.good[name]
+            pipelines.wrong[name] = PipelineError(
+                cycle_message(cycle), path=folder / f"{name}.ipynb", cycle=cycle
+            )
     return pipelines
 
 

@@ -1,32 +1,48 @@
-"""Papermill in a thread of its own: kernel on unix sockets, its own environment, one time limit, can be stopped.
+"""Papermill in a thread of its own: kernel on unix sockets, its own environment, watched, can be stopped.
 
-Importing this module imports papermill, which takes seconds: import it where a notebook is executed.
+Importing this module imports papermill, which takes seconds: `stixlab.pipeline.runner.prepare` does it early.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 from papermill import execute_notebook
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
-from traitlets.config import Config
 
-__all__ = ["CellClock", "StixlabEngine", "run_papermill"]
+from stixlab.pipeline.kernel import KernelSetup
+from stixlab.pipeline.limits import Watch, end_processes
+from stixlab.pipeline.warm import WarmKernel
+
+__all__ = ["CellClock", "KernelSeat", "StixlabEngine", "run_papermill"]
 
 _ENGINE = "stixlab"
 _START_S = 120
-_LEAST_S = 0.05
-"""What a cell gets when no time is left; zero would mean for ever."""
-_LOOK_S = 0.2
+_END_S = 15
+"""What papermill gets to notice that its kernel is gone."""
+_LOOK_S = 0.1
+_ANSWER_S = 0.5
+_OUTPUT_S = 30
+"""What the output of a cell that has ended gets to arrive."""
+_SAID_BYTES = 256 * 1024
 
 Progress = Callable[[int, int], None]
 """Called with the cells done and the cells there are."""
@@ -38,7 +54,8 @@ class CellClock:
     def __init__(self, progress: Progress | None = None) -> None:
         self.number = 0
         """The cell last begun, counted from 1 in the notebook as its author wrote it."""
-        self.client: Any = None
+        self.done = False
+        """Whether the last cell has ended."""
         self._progress = progress or (lambda _done, _total: None)
 
     def watch(self, nb_man: Any) -> None:
@@ -52,15 +69,175 @@ class CellClock:
 
         def cell_complete(cell: Any, cell_index: int | None = None, **others: Any) -> None:
             end(cell, cell_index=cell_index, **others)
+            self.done = (cell_index or 0) + 1 == total
             self._progress((cell_index or 0) + 1, total)
 
         nb_man.cell_start, nb_man.cell_complete = cell_start, cell_complete
         self._progress(0, total)
 
-    def kill(self) -> None:
-        """End the kernel at once, wherever it is."""
-        with suppress(AttributeError, OSError):
-            self.client.km.provisioner.process.kill()
+
+class KernelSeat:
+    """The place of one kernel: its sockets, its process, what it writes past its capture of output.
+
+    Parameters
+    ----------
+    setup
+        What the kernel is told first.
+    environment
+        All its variables, those of `setup` among them.
+    warm
+        A kernel that is ready; None: a fresh one is started.
+    """
+
+    def __init__(
+        self, setup: KernelSetup, environment: Mapping[str, str], warm: WarmKernel | None = None
+    ) -> None:
+        self.setup = setup
+        self.environment = dict(environment)
+        self.warm = warm
+        self.process: Any = warm
+        """The kernel's process, kept after its end."""
+        self.said = ""
+        """What the process wrote itself, known at its end: last words of a crash, output of its children."""
+        self._sockets = warm.folder if warm else Path(tempfile.mkdtemp(prefix="stixlab-"))
+        self._output = warm.output_file if warm else self._sockets / "output"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the kernel; None before there is one."""
+        return None if self.process is None else int(self.process.pid)
+
+    @property
+    def exit_code(self) -> int | None:
+        """How its process ended, as `subprocess` has it; None while it lives or before it does."""
+        return None if self.process is None else self.process.poll()
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether the process ended before it was killed at the end of its run."""
+        return self.exit_code not in (None, -signal.SIGKILL)
+
+    def manager(self) -> _Manager:
+        """A manager whose kernel is, or will be, this one."""
+        km = _Manager(transport="ipc", client_class=f"{__name__}._Client")
+        if self.warm is not None:
+            km.load_connection_file(str(self.warm.connection_file))
+        else:
+            setup_file = self._sockets / "setup.json"
+            setup_file.write_text(self.setup.as_line(), encoding="utf-8")
+            km.ip = str(self._sockets / "k")
+            km.connection_file = str(self._sockets / "kernel.json")
+            km.argv = [
+                sys.executable,
+                "-P",
+                "-m",
+                "stixlab.pipeline.kernel",
+                "{connection_file}",
+                str(setup_file),
+            ]
+        km.provisioner = _Provisioner(kernel_id="", kernel_spec=km.kernel_spec, parent=km)
+        km.provisioner.seat = self
+        if self.warm is not None:
+            km.provisioner.process = self.process
+            km.provisioner.pid = km.provisioner.pgid = self.warm.pid
+            self.warm.start(self.setup)
+        return km
+
+    def launch(self, start: Callable[..., Any], cmd: list[str], **how: Any) -> Any:
+        """Have a fresh kernel started with its output kept."""
+        with self._output.open("wb") as output:
+            return start(cmd, **how, stdout=output, stderr=output)
+
+    def clear(self) -> None:
+        """End whatever is left of the kernel and what it started, and remove its files."""
+        end_processes(self.pid, Path(self.setup.folder))
+        with suppress(OSError), self._output.open("rb") as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - _SAID_BYTES, 0))
+            self.said = stream.read().decode(errors="replace")
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+class _Client(AsyncKernelClient):  # type: ignore[misc]
+    """Ready as soon as the kernel's answer and its echo on the output channel are there; no fixed waits."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the library's name)
+        until = time.monotonic() + (timeout or _START_S)
+        while not await self._answers(self.kernel_info()):
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+            if time.monotonic() > until:
+                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+
+    async def _answers(self, message: str) -> bool:
+        try:
+            while True:
+                reply = await self.shell_channel.get_msg(timeout=_ANSWER_S)
+                if reply["parent_header"].get("msg_id") == message:
+                    self._handle_kernel_info_reply(reply)
+                    break
+            while True:
+                echo = await self.iopub_channel.get_msg(timeout=_ANSWER_S)
+                if (
+                    echo["parent_header"].get("msg_id") == message
+                    and echo["content"].get("execution_state") == "idle"
+                ):
+                    return True
+        except Empty:
+            return False
+
+
+class _Manager(AsyncKernelManager):  # type: ignore[misc]
+    """Starts the kernel it is told to, whatever kernels are installed for the account."""
+
+    argv: list[str]
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = getattr(self, "argv", [sys.executable])
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+
+class _Provisioner(LocalProvisioner):  # type: ignore[misc]
+    """Keeps hold of the process and waits for its end without pauses that would be felt."""
+
+    seat: KernelSeat
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        from jupyter_client.launcher import launch_kernel
+
+        how = {k: v for k, v in kwargs.items() if k in ("env", "cwd")}
+        self.process = self.seat.process = self.seat.launch(launch_kernel, cmd, **how)
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+    async def wait(self) -> int | None:
+        while await self.poll() is None:  # noqa: ASYNC110  (a process sends no event)
+            await asyncio.sleep(0.002)
+        return await super().wait()
+
+
+class _NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
+    """Counts what a cell writes."""
+
+    watch: Watch
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        if msg["msg_type"] in ("stream", "display_data", "execute_result", "update_display_data", "error"):
+            content = msg["content"]
+            parts = [
+                content.get("text", ""),
+                *content.get("data", {}).values(),
+                *content.get("traceback", ()),
+            ]
+            if not self.watch.count_output(
+                sum(len(p) if isinstance(p, str) else len(repr(p)) for p in parts)
+            ):
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+    def execute_cell(self, *args: Any, **kwargs: Any) -> Any:
+        self.watch.output_bytes = 0
+        return super().execute_cell(*args, **kwargs)
 
 
 class StixlabEngine(NBClientEngine):  # type: ignore[misc]
@@ -72,9 +249,8 @@ class StixlabEngine(NBClientEngine):  # type: ignore[misc]
         nb_man: Any,
         kernel_name: str,
         *,
-        environment: Mapping[str, str],
-        folder: Path,
-        limit_s: float,
+        seat: KernelSeat,
+        watch: Watch,
         clock: CellClock,
         **_others: Any,
     ) -> Any:
@@ -85,35 +261,35 @@ class StixlabEngine(NBClientEngine):  # type: ignore[misc]
         nb_man
             The notebook, as papermill hands it over.
         kernel_name
-            Name of the Jupyter kernel.
-        environment
-            All the kernel's environment variables.
-        folder
-            Its working directory.
-        limit_s
-            Seconds after which the cell that runs is stopped.
+            Name of the Jupyter kernel; only noted.
+        seat
+            The kernel.
+        watch
+            Told how much a cell writes.
         clock
             Told what goes on.
         """
-        until = time.monotonic() + limit_s
-        sockets = Path(tempfile.mkdtemp(prefix="stixlab-"))
-        config = Config()
-        config.KernelManager.transport = "ipc"
-        config.KernelManager.ip = str(sockets / "k")
-        config.KernelManager.connection_file = str(sockets / "kernel.json")
         clock.watch(nb_man)
-        clock.client = PapermillNotebookClient(
+        # Papermill would write the whole notebook twice for each cell; it writes it in any case at the end.
+        nb_man.save = lambda **_: None
+        try:
+            return cls._execute(nb_man, kernel_name, seat, watch)
+        finally:
+            del nb_man.save
+
+    @staticmethod
+    def _execute(nb_man: Any, kernel_name: str, seat: KernelSeat, watch: Watch) -> Any:
+        client = _NotebookClient(
             nb_man,
+            km=seat.manager(),
             kernel_name=kernel_name,
-            config=config,
             startup_timeout=_START_S,
-            timeout_func=lambda _cell: max(until - time.monotonic(), _LEAST_S),
+            timeout=None,
+            iopub_timeout=_OUTPUT_S,
             shutdown_kernel="immediate",
         )
-        try:
-            return clock.client.execute(env=dict(environment), cwd=str(folder))
-        finally:
-            shutil.rmtree(sockets, ignore_errors=True)
+        client.watch = watch
+        return client.execute(env=seat.environment, cwd=seat.setup.folder, cleanup_kc=True)
 
 
 papermill_engines.register(_ENGINE, StixlabEngine)
@@ -124,9 +300,9 @@ def run_papermill(
     executed: Path,
     parameters: Mapping[str, Any],
     *,
+    seat: KernelSeat,
+    watch: Watch,
     clock: CellClock,
-    cancel: threading.Event | None = None,
-    **engine: Any,
 ) -> None:
     """Have papermill execute a notebook, and wait for it.
 
@@ -139,17 +315,17 @@ def run_papermill(
         Notebook files.
     parameters
         To be set.
+    seat
+        The kernel; it is ended here, with all that it started.
+    watch
+        Says when the kernel must end.
     clock
         Told what goes on.
-    cancel
-        When set, the kernel is killed.
-    **engine
-        As `StixlabEngine.execute_managed_notebook` takes them.
 
     Raises
     ------
     Exception
-        Whatever papermill raised.
+        Whatever papermill raised; `TimeoutError` if it did not even notice the end of its kernel.
     """
     raised: list[BaseException] = []
 
@@ -161,9 +337,11 @@ def run_papermill(
                 parameters=dict(parameters),
                 engine_name=_ENGINE,
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
+                seat=seat,
+                watch=watch,
                 clock=clock,
-                **engine,
             )
         except BaseException as error:  # noqa: BLE001  (handed to the waiting thread)
             raised.append(error)
@@ -175,11 +353,14 @@ def run_papermill(
     try:
         while thread.is_alive():
             thread.join(_LOOK_S)
-            if cancel is not None and cancel.is_set():
-                clock.kill()
-    except BaseException:
-        clock.kill()
-        thread.join(_START_S)
-        raise
+            if thread.is_alive() and watch.look(seat.pid):
+                end_processes(seat.pid)
+                thread.join(_END_S)
+                break
+    finally:
+        seat.clear()
+        thread.join(_END_S)
     if raised:
         raise raised[0]
+    if thread.is_alive():
+        raise TimeoutError("papermill did not end with its kernel")

@@ -7,31 +7,83 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from stixlab.model.run import Run, RunStatus
+from stixlab.pipeline.declaration import PipelineSpec
 from stixlab.pipeline.parameters import check_parameters
-from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["make_run", "run_identity", "software_versions"]
+__all__ = ["code_sha256", "environment_sha256", "make_run", "run_identity", "software_versions"]
 
 _PACKAGES = ("stixlab", "numpy", "scipy", "xarray", "dask", "zarr", "astropy", "papermill", "ipykernel")
+_CODE = "stixlab code"
+_ASIDE = frozenset(
+    (
+        "api",
+        "bench",
+        "cli",
+        "dashboards",
+        "doctor.py",
+        "hub",
+        "platform.py",
+        "services",
+        "share",
+        "simulation",
+    )
+)
+"""Parts of the package that no result depends on; whatever is not named here decides."""
+_PRIORITY: Mapping[str, int] = {"manual": 10, "back-fill": -10}
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of what decides about a result."""
+@cache
+def _versions() -> Mapping[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "unknown"
-    return found
+    return found | {_CODE: code_sha256()[:16]}
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what decides about a result, as they were when first asked for in this process."""
+    return dict(_versions())
+
+
+@cache
+def code_sha256() -> str:
+    """Hash over the modules of the package that decide about a result, so that an edit shows without a new version."""
+    root = Path(__file__).parents[1]
+    files = sorted(p for p in root.rglob("*.py") if p.relative_to(root).parts[0] not in _ASIDE)
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(str(path.relative_to(root)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def environment_sha256(versions: Mapping[str, str]) -> str:
+    """Hash of the versions of all that decides about a result.
+
+    Parameters
+    ----------
+    versions
+        From `software_versions`.
+    """
+    return hashlib.sha256(json.dumps(dict(versions), sort_keys=True).encode()).hexdigest()
 
 
 def run_identity(
-    spec: PipelineSpec, parameters: Mapping[str, Any], inputs: Mapping[str, str], versions: Mapping[str, str]
+    spec: PipelineSpec,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    versions: Mapping[str, str],
+    *,
+    occasion: str = "",
 ) -> str:
     """Identity of a run: equal for the same notebook, software, parameters and content of inputs.
 
@@ -44,13 +96,22 @@ def run_identity(
         Product id -> content hash.
     versions
         From `software_versions`.
+    occasion
+        What else sets it apart: its slot, if what it reads is not declared.
 
     Returns
     -------
     str
         Name of the pipeline and 16 hexadecimal digits.
     """
-    what = [spec.name, spec.notebook_sha256, versions.get("stixlab", ""), dict(parameters), dict(inputs)]
+    what = [
+        spec.name,
+        spec.notebook_sha256,
+        environment_sha256(versions),
+        dict(parameters),
+        dict(inputs),
+        occasion,
+    ]
     text = json.dumps(what, sort_keys=True, separators=(",", ":"))
     return f"{spec.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -62,6 +123,10 @@ def make_run(
     inputs: Mapping[str, str],
     trigger: str = "manual",
     now: datetime | None = None,
+    occasion: str = "",
+    asked_by: str = "",
+    batch: str = "",
+    after: tuple[str, ...] = (),
 ) -> Run:
     """A run to be queued, its parameters checked.
 
@@ -73,9 +138,17 @@ def make_run(
     inputs
         Product id -> content hash of what it will read.
     trigger
-        ``manual`` or ``product``.
+        ``manual``, ``product``, ``schedule`` or ``back-fill``.
     now
         UTC; none: the clock's.
+    occasion
+        What sets it apart from a run of the same inputs.
+    asked_by
+        Account that asks for it.
+    batch
+        Back-fill it belongs to.
+    after
+        Ids of the runs that must have succeeded before.
 
     Raises
     ------
@@ -85,13 +158,18 @@ def make_run(
     parameters = check_parameters(spec, given)
     versions = software_versions()
     return Run(
-        run_id=run_identity(spec, parameters, inputs, versions),
+        run_id=run_identity(spec, parameters, inputs, versions, occasion=occasion),
         pipeline=spec.name,
         parameters=parameters,
         status=RunStatus.QUEUED,
         created=now or datetime.now(UTC),
         trigger=trigger,
+        asked_by=asked_by,
+        priority=_PRIORITY.get(trigger, 0) + spec.priority,
+        after=after,
+        batch=batch,
         notebook_sha256=spec.notebook_sha256,
         inputs=dict(inputs),
         versions=versions,
+        environment_sha256=environment_sha256(versions),
     )

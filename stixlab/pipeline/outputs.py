@@ -15,6 +15,7 @@ from stixlab.errors import PipelineError
 from stixlab.files import write_bytes
 from stixlab.model.flare import Flare
 from stixlab.model.run import Run
+from stixlab.pipeline.inputs import flares_content
 from stixlab.timing.intervals import read_time
 from stixlab.vocabulary import ORIGINS
 
@@ -97,6 +98,8 @@ def read_outputs(folder: Path, makes: Sequence[str]) -> dict[str, Output]:
 
 def _read_output(name: str, path: Path) -> Output:
     try:
+        if not path.is_file():
+            raise FileNotFoundError(f"no regular file at {path.name}")
         document = json.loads(path.read_bytes())
         output = Output(
             name=document["name"],
@@ -178,7 +181,7 @@ def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[s
     Returns
     -------
     dict
-        For each result its kind, origin and number of records.
+        For each result its kind, origin, number of records and hash of the content.
 
     Raises
     ------
@@ -192,7 +195,12 @@ def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[s
             for f in output.flares
         ]
         catalog.flares.replace(output.start, output.end, output.origin, flares)
-        done[name] = {"kind": "flares", "origin": output.origin, "records": len(flares)}
+        done[name] = {
+            "kind": "flares",
+            "origin": output.origin,
+            "records": len(flares),
+            "content_sha256": flares_content(flares),
+        }
     return done
 
 

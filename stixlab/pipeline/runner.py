@@ -12,27 +12,40 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stixlab.errors import PipelineError
-from stixlab.files import TEMPORARY, new_file, sha256_of, write_bytes, write_failed
+from stixlab.errors import PipelineError, StixlabError
+from stixlab.files import TEMPORARY, new_file, remove_temporaries, sha256_of, write_bytes, write_failed
 from stixlab.model.run import Run
+from stixlab.pipeline.executed import cell_lines, cell_number, check_cells, keep_notebook, read_cells
+from stixlab.pipeline.kernel import KernelSetup
+from stixlab.pipeline.limits import Limits, Watch, oom_kills, readable_bytes
 from stixlab.pipeline.outputs import Output, read_outputs
+from stixlab.pipeline.redaction import Redaction
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["Execution", "execute", "kernel_environment"]
+if TYPE_CHECKING:
+    from stixlab.pipeline.engine import KernelSeat
+    from stixlab.pipeline.warm import KernelPool
+
+__all__ = ["FAILED_NAME", "LOG_NAME", "Execution", "execute", "kernel_environment", "prepare"]
 
 log = logging.getLogger(__name__)
 
+FAILED_NAME = "failed.ipynb"
+"""What there is of the last execution that failed, in the folder of its run."""
+LOG_NAME = "log.txt"
+"""Log of the last execution, in the folder of its run."""
+WARM = "warm"
+"""Value of `PipelineSpec.kernel` for a kernel that is ready."""
 _ALLOWED = re.compile(
     r"PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|PYTHON(PATH|HASHSEED)|VIRTUAL_ENV|CONDA_PREFIX|SSL_CERT_(FILE|DIR)"
     r"|(OMP|OPENBLAS|MKL|NUMBA)_NUM_THREADS|NUMBA_CACHE_DIR|MPLCONFIGDIR|XDG_(CACHE|CONFIG|DATA)_HOME|DASK_\w+|STIXLAB_\w+"
 )
 """Names of environment variables that a kernel may see; tokens of the hub and of the shell are not among them."""
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,15 @@ class Execution:
     outputs: dict[str, Output]
     started: datetime
     finished: datetime
+    log: Path | None = None
+    """What was written and how long each cell took."""
+    peak_bytes: int = 0
+    """Most memory seen of the kernel and what it started."""
+
+
+def prepare() -> None:
+    """Import what executions need, so that the first one does not wait for it; takes seconds."""
+    import stixlab.pipeline.engine  # noqa: F401
 
 
 def kernel_environment(environment: Mapping[str, str], **extra: str) -> dict[str, str]:
@@ -68,6 +90,7 @@ def execute(
     timeout_s: float | None = None,
     cancel: threading.Event | None = None,
     progress: Callable[[int, int], None] | None = None,
+    pool: KernelPool | None = None,
 ) -> Execution:
     """Execute the notebook of a run and check everything it leaves.
 
@@ -79,7 +102,7 @@ def execute(
         The pipeline, as declared now.
     folder
         Folder of the run; the executed notebook ends up there, whole or not at all. That of a failed run
-        is kept, too, as ``failed.ipynb``.
+        is kept, too, as `FAILED_NAME`; the log of either as `LOG_NAME`.
     environment
         From `kernel_environment`.
     timeout_s
@@ -88,197 +111,204 @@ def execute(
         When set, the kernel is killed and the run fails.
     progress
         Called with the cells done and the cells there are.
+    pool
+        Warm kernels, for a pipeline that declares ``kernel: warm``; if none is ready a fresh one is started.
 
     Raises
     ------
     PipelineError
-        If the notebook changed since the run was asked for, the kernel died, a cell failed or did not end,
-        or a result is missing or wrong. The message names the cell and the reason.
+        If the notebook changed since the run was asked for or while it ran, the kernel died, a cell failed,
+        a limit was passed, or a result is missing or wrong. The message names the cell and the reason; its
+        attribute `recoverable` says whether another try may help.
     ArchiveError
-        If the disk is full or the folder is not writable.
+        If the disk is full (`recoverable`) or the folder is not writable.
     """
-    work = folder / f"{TEMPORARY}{os.getpid()}-work"
-    shutil.rmtree(work, ignore_errors=True)
+    work = folder / f"{TEMPORARY}{os.getpid()}-{threading.get_native_id()}-work"
     try:
-        (folder / "failed.ipynb").unlink(missing_ok=True)
+        if folder.is_dir():
+            remove_temporaries(folder)
+        shutil.rmtree(work, ignore_errors=True)
+        (folder / FAILED_NAME).unlink(missing_ok=True)
+        (folder / LOG_NAME).unlink(missing_ok=True)
         work.mkdir(parents=True)
     except OSError as error:
         raise write_failed(work, error) from error
-    executed = work / "executed.ipynb"
-    started = datetime.now(UTC)
+    limits = Limits(timeout_s or spec.timeout_s, spec.memory_bytes)
+    job = _Job(run, spec, folder=folder, work=work, environment=environment, watch=Watch(limits, cancel))
     try:
-        source = _prepare(run, spec, work)
-        try:
-            limit_s = timeout_s or spec.timeout_s
-            _run_cells(
-                run,
-                source,
-                executed,
-                environment=environment,
-                limit_s=limit_s,
-                cancel=cancel,
-                progress=progress,
-            )
-            _check_cells(source, executed)
-            outputs = read_outputs(work, spec.makes)
-        except PipelineError as error:
-            _keep_failed(executed, folder / "failed.ipynb", _provenance(run, spec, started), error)
-            raise
-        finished = datetime.now(UTC)
-        inputs = {k: v for o in outputs.values() for k, v in o.inputs.items()}
-        provenance = _provenance(run, spec, started) | {"finished": finished.isoformat(), "inputs": inputs}
-        notebook = folder / f"{spec.name}.ipynb"
-        _keep(executed, notebook, provenance)
+        return job.do(progress, pool)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    log.info(
-        "pipeline executed", extra={"run_id": run.run_id, "seconds": (finished - started).total_seconds()}
-    )
-    return Execution(notebook, outputs, started, finished)
 
 
-def _prepare(run: Run, spec: PipelineSpec, work: Path) -> Path:
-    """The notebook as it was when the run was asked for, and the request beside it."""
-    source = work / f"{spec.name}.ipynb"
-    shutil.copyfile(spec.path, source)
-    found = sha256_of(source)
-    if run.notebook_sha256 and found != run.notebook_sha256:
-        raise PipelineError(
-            f"{spec.path.name}: expected content {run.notebook_sha256[:12]}, for which run {run.run_id} was asked; "
-            f"found {found[:12]}: it was edited since; ask for the run again",
-            run_id=run.run_id,
-        )
-    request = {
-        "run_id": run.run_id,
-        "pipeline": run.pipeline,
-        "parameters": run.parameters,
-        "needs": list(spec.needs),
-        "makes": list(spec.makes),
-    }
-    write_bytes(work / REQUEST_NAME, json.dumps(request, indent=1).encode())
-    return source
+class _Job:
+    """One execution in its work folder."""
 
+    def __init__(
+        self,
+        run: Run,
+        spec: PipelineSpec,
+        *,
+        folder: Path,
+        work: Path,
+        environment: Mapping[str, str],
+        watch: Watch,
+    ) -> None:
+        self.run = run
+        self.spec = spec
+        self.folder = folder
+        self.source = work / f"{spec.name}.ipynb"
+        self.executed = work / "executed.ipynb"
+        self.work = work
+        self.environment = environment
+        self.watch = watch
+        self.redact = Redaction(os.environ, environment)
+        self.started = datetime.now(UTC)
+        self.words = ""
+        """What the kernel's process wrote itself."""
+        self.warm = False
 
-def _run_cells(
-    run: Run,
-    source: Path,
-    executed: Path,
-    *,
-    environment: Mapping[str, str],
-    limit_s: float,
-    cancel: threading.Event | None,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Have papermill execute the notebook; every way it can fail becomes one error."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillException, PapermillExecutionError
+    def do(self, progress: Callable[[int, int], None] | None, pool: KernelPool | None) -> Execution:
+        """Execute, check, keep."""
+        try:
+            asked = self._copy()
+            self._run_cells(asked, progress, pool)
+            check_cells(self.source.name, asked, self.executed)
+            outputs = read_outputs(self.work, self.spec.makes)
+            self._check_unchanged(self.spec.path, "while it ran")
+            inputs = {k: v for o in outputs.values() for k, v in o.inputs.items()}
+            notebook = self.folder / f"{self.spec.name}.ipynb"
+            provenance = self._provenance() | {"finished": self._now().isoformat(), "inputs": inputs}
+            keep_notebook(self.executed, notebook, provenance, self.redact)
+            kept = self._keep_log("succeeded")
+        except StixlabError as error:
+            self._keep_failed(error)
+            raise
+        finished = self._now()
+        told = {"run_id": self.run.run_id, "seconds": round(self.watch.elapsed_s, 3), "warm": self.warm}
+        log.info("pipeline executed", extra=told | {"peak_bytes": self.watch.peak_bytes})
+        return Execution(notebook, outputs, self.started, finished, kept, self.watch.peak_bytes)
 
-    from stixlab.pipeline.engine import CellClock, run_papermill
+    def _now(self) -> datetime:
+        """By the steady clock: that of the machine may be set meanwhile."""
+        return self.started + timedelta(seconds=self.watch.elapsed_s)
 
-    clock = CellClock(progress)
-    try:
-        run_papermill(
-            source,
-            executed,
-            run.parameters,
-            clock=clock,
-            cancel=cancel,
-            environment={**environment, RUN_FOLDER_VARIABLE: str(source.parent)},
-            folder=source.parent,
-            limit_s=limit_s,
-        )
-    except PapermillExecutionError as error:
-        reason = f"{error.ename}: {_plain(error.evalue)}"
-    except CellTimeoutError:
-        reason = f"not finished after {limit_s:g} s, the time limit of the pipeline"
-    except DeadKernelError:
-        stopped = cancel is not None and cancel.is_set()
-        reason = "stopped" if stopped else "the kernel died; out of memory, or the cell ended it"
-    except (PapermillException, RuntimeError, TimeoutError) as error:
-        reason = f"could not be executed: {type(error).__name__}: {_plain(str(error))}"
-    else:
-        return
-    where = f"{source.name}, cell {clock.number}" if clock.number else source.name
-    raise PipelineError(f"{where}: {reason}", cell=clock.number, run_id=run.run_id)
-
-
-def _plain(text: str) -> str:
-    """A message on one line, without colours."""
-    return " ".join(_ANSI.sub("", text).split())
-
-
-def _cells(path: Path) -> list[dict[str, Any]]:
-    cells: list[dict[str, Any]] = json.loads(path.read_bytes())["cells"]
-    return cells
-
-
-def _is_injected(cell: dict[str, Any]) -> bool:
-    tags = cell["metadata"].get("tags", [])
-    return "injected-parameters" in tags or "papermill-error-cell-tag" in tags
-
-
-def _is_stopped(cell: dict[str, Any]) -> bool:
-    """Whether a code cell was begun but has no execution count: the kernel never answered."""
-    return bool("".join(cell["source"]).strip()) and cell.get("execution_count") is None
-
-
-def _check_cells(source: Path, executed: Path) -> None:
-    """Refuse an execution that papermill takes for a success but that did not run every cell to its end."""
-    try:
-        cells = _cells(executed)
-    except (OSError, ValueError, KeyError) as error:
-        raise PipelineError(
-            f"{source.name}: its executed form cannot be read: {error}; it was cut short"
-        ) from error
-    own = [c for c in cells if not _is_injected(c)]
-    if len(own) != len(_cells(source)):
-        raise PipelineError(f"{source.name}: expected {len(_cells(source))} executed cells; found {len(own)}")
-    for number, cell in enumerate(own, start=1):
-        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
-            continue
-        papermill = cell["metadata"].get("papermill", {})
-        errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
-        if errors:
+    def _copy(self) -> list[dict[str, Any]]:
+        """The cells of the notebook as it was when the run was asked for; it and the request into the folder."""
+        try:
+            shutil.copyfile(self.spec.path, self.source)
+        except OSError as error:
             raise PipelineError(
-                f"{source.name}, cell {number}: {errors[0]['ename']}: {_plain(errors[0]['evalue'])}",
-                cell=number,
-            )
-        if papermill.get("status") != "completed" or papermill.get("exception") or _is_stopped(cell):
+                f"{self.spec.path.name}: cannot be read: {error.strerror or error}; put it back, ask for the run again",
+                run_id=self.run.run_id,
+                recoverable=False,
+            ) from error
+        self._check_unchanged(self.source, "since the run was asked for")
+        request = {
+            "run_id": self.run.run_id,
+            "pipeline": self.run.pipeline,
+            "parameters": self.run.parameters,
+            "needs": list(self.spec.needs),
+            "margin_s": self.spec.margin_s,
+            "makes": list(self.spec.makes),
+        }
+        write_bytes(self.work / REQUEST_NAME, json.dumps(request, indent=1).encode())
+        return read_cells(self.source)
+
+    def _check_unchanged(self, path: Path, when: str) -> None:
+        expected = self.run.notebook_sha256 or self.spec.notebook_sha256
+        found = sha256_of(path) if path.exists() else "no file"
+        if found != expected:
             raise PipelineError(
-                f"{source.name}, cell {number}: expected to be completed; found {papermill.get('status', 'no status')}",
-                cell=number,
+                f"{self.spec.path.name}: expected content {expected[:12]}, for which run {self.run.run_id} was asked; "
+                f"found {found[:12]}: it was edited {when}; ask for the run again",
+                run_id=self.run.run_id,
+                recoverable=False,
             )
 
+    def _run_cells(
+        self,
+        asked: list[dict[str, Any]],
+        progress: Callable[[int, int], None] | None,
+        pool: KernelPool | None,
+    ) -> None:
+        """Have papermill execute the notebook; every way it can fail becomes one error."""
+        from stixlab.pipeline.engine import CellClock, run_papermill
+        from stixlab.pipeline.reasons import reason_of
 
-def _provenance(run: Run, spec: PipelineSpec, started: datetime) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "pipeline": run.pipeline,
-        "title": spec.title,
-        "parameters": run.parameters,
-        "notebook_sha256": run.notebook_sha256 or spec.notebook_sha256,
-        "inputs": run.inputs,
-        "versions": run.versions,
-        "machine": platform.node(),
-        "trigger": run.trigger,
-        "started": started.isoformat(),
-    }
+        clock, oom_before, seat = CellClock(progress), oom_kills(), self._seat(pool)
+        try:
+            run_papermill(
+                self.source, self.executed, self.run.parameters, seat=seat, watch=self.watch, clock=clock
+            )
+        except Exception as error:  # noqa: BLE001  (whatever it is, its reason is told)
+            raised: Exception | None = error
+        else:
+            raised = None
+        finally:
+            self.words = seat.said
+        if raised is None and not seat.ended_itself and not self.watch.verdict:
+            return
+        raised = raised or RuntimeError("its kernel ended before it was told to")
+        reason = reason_of(raised, clock=clock, seat=seat, watch=self.watch, oom_before=oom_before)
+        number = cell_number(asked, clock.number, getattr(raised, "source", None))
+        where = f"{self.source.name}, cell {number}" if number else self.source.name
+        raise PipelineError(
+            f"{where}: {self.redact(reason.text)}",
+            cell=number,
+            run_id=self.run.run_id,
+            recoverable=reason.recoverable,
+        ) from raised
 
+    def _seat(self, pool: KernelPool | None) -> KernelSeat:
+        from stixlab.pipeline.engine import KernelSeat
 
-def _keep(executed: Path, target: Path, provenance: dict[str, Any]) -> None:
-    """Store the executed notebook with its provenance; paths of this machine are left out."""
-    document = json.loads(executed.read_bytes())
-    papermill = document["metadata"].get("papermill", {})
-    for name in ("input_path", "output_path", "environment_variables"):
-        papermill.pop(name, None)
-    document["metadata"]["stixlab"] = provenance
-    with new_file(target) as temporary:
-        temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        own = {RUN_FOLDER_VARIABLE: str(self.work)}
+        setup = KernelSetup(str(self.work), own, self.spec.memory_bytes, self.spec.fatal_warnings)
+        warm = pool.take(self.environment) if pool is not None and self.spec.kernel == WARM else None
+        self.warm = warm is not None
+        return KernelSeat(setup, {**self.environment, **own}, warm)
 
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run.run_id,
+            "pipeline": self.run.pipeline,
+            "title": self.spec.title,
+            "parameters": self.run.parameters,
+            "notebook_sha256": self.run.notebook_sha256 or self.spec.notebook_sha256,
+            "inputs": self.run.inputs,
+            "versions": self.run.versions,
+            "machine": platform.node(),
+            "trigger": self.run.trigger,
+            "started": self.started.isoformat(),
+        }
 
-def _keep_failed(executed: Path, target: Path, provenance: dict[str, Any], error: PipelineError) -> None:
-    """Store what there is of a failed execution, for whoever looks for the reason."""
-    if not executed.exists():
-        return
-    with suppress(ValueError, KeyError):
-        _keep(executed, target, provenance | {"error": error.message})
+    def _keep_failed(self, error: StixlabError) -> None:
+        """Store what there is of a failed execution, for whoever looks for the reason."""
+        provenance = self._provenance() | {"finished": self._now().isoformat(), "error": error.message}
+        with suppress(ValueError, KeyError, OSError):  # cut short, or no room: the error says it already
+            keep_notebook(self.executed, self.folder / FAILED_NAME, provenance, self.redact)
+        with suppress(OSError):
+            self._keep_log(f"failed: {error.message}")
+
+    def _keep_log(self, end: str) -> Path:
+        """Store what was written and how long it took."""
+        run = self.run
+        lines = [
+            f"{self.started.isoformat():32}  run {run.run_id} of {run.pipeline}, attempt {run.attempts}, on {platform.node()}",
+            f"    parameters: {json.dumps(run.parameters)}",
+            f"    kernel: {'warm' if self.warm else 'fresh'}; limits: {self.watch.limits.time_s:g} s"
+            + (f", {readable_bytes(m)}" if (m := self.watch.limits.memory_bytes) else ""),
+            *cell_lines(self.executed),
+            f"{self._now().isoformat():32}  {end}",
+            f"    {self.watch.elapsed_s:.3f} s; most memory {readable_bytes(self.watch.peak_bytes)}",
+        ]
+        if self.words.strip():
+            lines += [
+                "    written by the process of the kernel:",
+                *(f"    {w}" for w in self.words.splitlines()),
+            ]
+        path = self.folder / LOG_NAME
+        with new_file(path) as temporary:
+            temporary.write_text(self.redact("\n".join(lines)) + "\n", encoding="utf-8")
+        return path

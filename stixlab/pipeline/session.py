@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from astropy.table import QTable
 
 from stixlab.analysis.flares import flares_to_table
 from stixlab.errors import PipelineError
 from stixlab.model.flare import Flare
+from stixlab.pipeline.inputs import flares_content, flares_id
 from stixlab.pipeline.outputs import FLARE_LIST, Output, range_of, stage_output
+from stixlab.timing import to_datetime
 from stixlab.vocabulary import FLIGHT
 
 __all__ = ["RUN_FOLDER_VARIABLE", "RunSession", "start_run"]
@@ -46,6 +49,8 @@ class RunSession:
         Work folder of the run; None when the notebook is opened by hand.
     needs, makes
         What the pipeline declares; empty by hand: nothing is refused then.
+    margin_s
+        Declared margin, seconds: data beyond it are not among the inputs that a run is known by. None: any.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class RunSession:
         folder: Path | None = None,
         needs: Sequence[str] = (),
         makes: Sequence[str] = (),
+        margin_s: float | None = None,
     ) -> None:
         self.lab = lab
         self.pipeline = pipeline
@@ -66,6 +72,7 @@ class RunSession:
         self._folder = folder
         self._needs = tuple(needs)
         self._makes = tuple(makes)
+        self._margin_s = margin_s
 
     def fetch(self, product_type: str, *, margin_s: float = 0.0) -> xr.Dataset:
         """Level 1 data of the run's range of time, lazy.
@@ -88,10 +95,7 @@ class RunSession:
             raise PipelineError(
                 f"fetch: {product_type} is not among the declared needs: {', '.join(self._needs)}"
             )
-        first, last = range_of(self.parameters)
-        margin = np.timedelta64(round(margin_s * 1e9), "ns")
-        start = np.datetime64(first.replace(tzinfo=None), "ns") - margin
-        end = np.datetime64(last.replace(tzinfo=None), "ns") + margin
+        start, end = self._range(margin_s)
         ds: xr.Dataset = self.lab.open(product_type, start, end, origin=self.origin or None)
         origin = str(ds.attrs.get("origin", FLIGHT))
         if self.origin and origin != self.origin:
@@ -100,6 +104,41 @@ class RunSession:
         for product in self.lab.products(type=product_type, level="L1", start=start, end=end, origin=origin):
             self.inputs[product.product_id] = product.content_sha256
         return ds
+
+    def flares(self, *, margin_s: float = 0.0) -> QTable:
+        """The flare list of the run's range of time, by the time of the peak.
+
+        Parameters
+        ----------
+        margin_s
+            Seconds more on both sides.
+
+        Raises
+        ------
+        PipelineError
+            If ``flare-list`` is not declared under ``needs``.
+        """
+        if self._needs and FLARE_LIST not in self._needs:
+            raise PipelineError(
+                f"flares: {FLARE_LIST} is not among the declared needs: {', '.join(self._needs)}"
+            )
+        start, end = self._range(margin_s)
+        origin = self.origin or None
+        found = self.lab.find_flares(start, end, origin=origin)
+        self.inputs[flares_id(to_datetime(start), to_datetime(end), origin)] = flares_content(found)
+        return flares_to_table(found)
+
+    def _range(self, margin_s: float) -> tuple[np.datetime64, np.datetime64]:
+        """Start and end of what is read; not more than was declared."""
+        if self._margin_s is not None and margin_s > self._margin_s:
+            raise PipelineError(
+                f"fetch: expected a margin of at most {self._margin_s:g} s, as declared; found {margin_s:g} s; "
+                "raise 'margin' in the first cell"
+            )
+        first, last = range_of(self.parameters)
+        margin = np.timedelta64(round(margin_s * 1e9), "ns")
+        start = np.datetime64(first.replace(tzinfo=None), "ns") - margin
+        return start, np.datetime64(last.replace(tzinfo=None), "ns") + margin
 
     def save(self, name: str, result: Sequence[Flare]) -> Any:
         """Deliver a result, to be taken into the catalogue when the whole run has succeeded.
@@ -172,5 +211,11 @@ def start_run(lab: Any, pipeline: str, /, **parameters: Any) -> RunSession:
             f"the notebook starts {pipeline} with {parameters}; pass every parameter to start_run"
         )
     return RunSession(
-        lab, pipeline, parameters, folder=Path(folder), needs=request["needs"], makes=request["makes"]
+        lab,
+        pipeline,
+        parameters,
+        folder=Path(folder),
+        needs=request["needs"],
+        makes=request["makes"],
+        margin_s=request.get("margin_s"),
     )

@@ -170,7 +170,7 @@ class TestQueue:
         assert not catalog.runs.enqueue(run())
         catalog.runs.finish(dataclasses.replace(claimed, status=RunStatus.FAILED, error="why"))
         assert catalog.runs.enqueue(run(minute=7))
-        assert catalog.runs.get("r1") == run(minute=7)
+        assert catalog.runs.get("r1") == run(minute=7, failures=("why",))
 
     def test_runs_are_claimed_in_the_order_of_asking(self, catalog):
         for number, minute in ((1, 30), (2, 10), (3, 20)):
@@ -251,7 +251,8 @@ class TestQueue:
         assert catalog.runs.claim(ME, 60) is None
         failed = catalog.runs.get("r1")
         assert failed.status == RunStatus.FAILED
-        assert "workers in turn" in failed.error
+        assert "died or fell silent" in failed.error
+        assert len(failed.failures) == MAX_ATTEMPTS
 
     def test_runs_are_found_newest_first(self, catalog):
         now = datetime.now(UTC).replace(microsecond=0)
@@ -284,6 +285,7 @@ class TestReaders:
         self, embedded_database, mongo_catalog, access
     ):
         mongo_catalog.flares.save(flare())
+        mongo_catalog.runs.enqueue(run())
         database = connect_database(embedded_database.uri(access))
         try:
             reader = MongoCatalog(database, writable=True)

@@ -52,10 +52,11 @@ def test_public_routes_and_those_of_the_hub_do_not_mix(configured):
     assert c.JupyterHub.hub_routespec == "/hub/"
     assert {route: int(url.rsplit(":", 1)[1]) for route, url in c.Proxy.extra_routes.items()} == {
         "/": ports["api"],
+        "/api/v1/runs/": ports["runs"],
         "/apps/": ports["apps"],
         "/user/": ports["hub"],
     }
-    assert len(set(ports.values())) == 4
+    assert len(set(ports.values())) == 6
 
 
 def test_services_run_with_the_least_access(configured):
@@ -64,9 +65,40 @@ def test_services_run_with_the_least_access(configured):
     assert {n: s["environment"]["STIXLAB_ACCESS"] for n, s in services.items()} == {
         "api": "public",
         "apps": "public",
+        "runs": "operator",
+        "team": "team",
         "worker": "operator",
     }
     assert services["apps"]["environment"]["STIXLAB_SERVICE_URL"] == f"http://127.0.0.1:{ports['apps']}"
+
+
+def test_what_serves_the_public_knows_no_address_and_no_token_to_write_with(tmp_path, monkeypatch):
+    """Neither pages nor interface of the public could write if they were taken over."""
+    monkeypatch.setattr(installation, "proxy_command", lambda: ["node", "proxy"])
+    c = Config()
+    settings = Settings(
+        home=tmp_path, mongo_uri="mongodb://writer:pass@db", mongo_read_uri="mongodb://reader:pass@db"
+    )
+    installation.install(c, settings)
+    services = {s["name"]: s for s in c.JupyterHub.services}
+    for name in ("api", "apps", "team"):
+        given = services[name]["environment"]
+        assert "writer" not in json.dumps(given), name
+        assert given["STIXLAB_ACCESS"] != "operator"
+    assert "STIXLAB_HUB_API" not in services["api"]["environment"]
+    shutil.rmtree(runtime_folder(tmp_path))
+
+
+def test_one_service_checks_logins_and_it_alone_gets_the_tokens_for_that(configured):
+    """The hub routes to what has an address; only the pages of the team do, for members only."""
+    c, ports = configured
+    services = {s["name"]: s for s in c.JupyterHub.services}
+    assert [n for n, s in services.items() if s["environment"].get("STIXLAB_SERVICE_LOGINS")] == ["team"]
+    assert [n for n, s in services.items() if "url" in s] == ["team"]
+    assert services["team"]["url"] == f"http://127.0.0.1:{ports['team']}"
+    assert services["runs"]["environment"]["STIXLAB_HUB_API"] == f"http://127.0.0.1:{ports['hub']}/hub/api"
+    (role,) = c.JupyterHub.load_roles
+    assert role == {"name": "user", "scopes": ["self", "access:services!service=team"]}
 
 
 def test_secrets_stay_the_same_and_are_read_by_their_owner_alone(configured, settings):

@@ -16,6 +16,8 @@ from stixlab.pipeline.queue import Worker, run_now
 from stixlab.pipeline.runner import kernel_environment
 from tests.support.pipelines import GIVEN, stand_in, write_notebook
 
+pytest.register_assert_rewrite("tests.support.faults")
+
 
 @dataclass
 class Center:

@@ -1,9 +1,12 @@
 """Parameters are checked before anything starts."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stixlab.errors import ParameterError
 from stixlab.pipeline.identity import make_run, run_identity
@@ -58,6 +61,20 @@ def test_a_time_is_written_in_one_way(spec, start):
         ({"n": True}, "n: expected int; found True"),
         ({"width": float("nan")}, "width: expected a finite number"),
         ({"fast": 1}, "fast: expected bool"),
+        ({"n": 3.0}, "n: expected int; found 3.0"),
+        ({"n": 2**63}, "n: expected a whole number of 64 bits"),
+        ({"width": 10**400}, "width: expected float"),
+        ({"width": float("inf")}, "width: expected a finite number"),
+        ({"width": True}, "width: expected float"),
+        ({"origin": "\ud800"}, "origin: expected"),
+        ({"origin": 3}, "origin: expected str; found 3"),
+        ({"origin": None}, "origin: expected str; found None"),
+        ({"start": ""}, "start: expected a UTC time"),
+        ({"start": 20220301}, "start: expected a UTC time as text"),
+        ({"start": datetime(2606, 9, 20, tzinfo=UTC)}, "start: expected a UTC time"),
+        ({"start": np.datetime64("2606-09-20", "s")}, "start: expected a UTC time"),
+        ({"start": np.datetime64("NaT")}, "start: expected a UTC time"),
+        ({"start": "2101-01-01"}, "start: expected a time from 2020"),
     ],
 )
 def test_a_wrong_parameter_is_refused(spec, change, words):
@@ -77,6 +94,42 @@ def test_texts_of_a_command_line_are_brought_to_their_types(spec):
     assert (values["n"], values["width"], values["fast"]) == (4, 10.0, True)
     with pytest.raises(ParameterError, match="n: expected int; found 'four'"):
         parameters_from_text(spec, texts | {"n": "four"})
+
+
+names = st.sampled_from(["start", "end", "origin", "n", "width", "fast", "other"])
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.datetimes(), st.lists(st.integers(), max_size=2)
+)  # fmt: skip
+
+
+@given(given=st.dictionaries(names, values))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_given_is_taken_in_one_way_or_refused_with_every_name(spec, given):
+    try:
+        checked = check_parameters(spec, given)
+    except ParameterError as error:
+        told = {p.split(":")[0] for p in error.problems}
+        assert {"start", "end"} - set(given) <= told
+        assert ("other" in told) == ("other" in given)
+    else:
+        assert check_parameters(spec, checked) == checked
+        json.dumps(checked, allow_nan=False)
+
+
+numbers = {
+    "n": st.integers(1, 9),
+    "width": st.floats(allow_nan=False, allow_infinity=False),
+    "fast": st.booleans(),
+}
+first, last = (datetime.fromisoformat(text) for text in ("2020-01-01", "2098-01-01"))
+
+
+@given(given=st.fixed_dictionaries(numbers), start=st.datetimes(first, last), minutes=st.integers(1, 10_000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_typed_is_what_is_meant(spec, given, start, minutes):
+    asked = given | {"start": start, "end": start + timedelta(minutes=minutes)}
+    typed = {k: v.isoformat() if isinstance(v, datetime) else str(v) for k, v in asked.items()}
+    assert parameters_from_text(spec, typed) == check_parameters(spec, asked)
 
 
 def test_a_run_is_the_same_for_the_same_inputs_and_another_for_others(spec):

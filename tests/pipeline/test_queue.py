@@ -9,12 +9,12 @@ import pytest
 from stixlab.catalog import worker_name
 from stixlab.errors import CatalogError, NotInCatalogError
 from stixlab.model import RunStatus
-from stixlab.pipeline import queue
-from stixlab.pipeline.outputs import Output
+from stixlab.pipeline import queue, worker
+from stixlab.pipeline.outputs import Output, range_of
 from stixlab.pipeline.runner import Execution
 from tests.support.pipelines import FIND, GIVEN, SAVE
 
-OUTPUT = Output("flare-list", "simulated", *queue.range_of(GIVEN), {"p": "h"}, ())
+OUTPUT = Output("flare-list", "simulated", *range_of(GIVEN), {"p": "h"}, ())
 
 
 @pytest.fixture
@@ -29,8 +29,9 @@ def quick(center, monkeypatch):
         notebook.write_text("{}")
         return Execution(notebook, {"flare-list": OUTPUT}, run.started, run.started)
 
-    monkeypatch.setattr(queue, "execute", pretend)
-    monkeypatch.setattr(queue, "_POLL_S", 0.02)
+    monkeypatch.setattr(worker, "execute", pretend)
+    monkeypatch.setattr(worker, "POLL_S", 0.02)
+    monkeypatch.setattr(queue, "POLL_S", 0.02)
     return center
 
 
@@ -138,7 +139,7 @@ def test_a_database_away_at_the_commit_leaves_the_run_to_be_done_again(quick):
     keep = quick.catalog.flares.replace
     quick.catalog.flares.replace = away
     with pytest.raises(CatalogError):
-        quick.worker().do_next()
+        quick.worker(away_s=0).do_next()
     assert quick.catalog.runs.get(run.run_id).status is RunStatus.RUNNING
     quick.catalog.flares.replace = keep
     later = quick.worker(name="elsewhere:1:1")

@@ -23,13 +23,15 @@ def test_a_run_takes_its_flares_into_the_catalogue(center):
     center.write(FIND, SAVE)
     run = center.run()
     assert (run.status, run.error) == (RunStatus.SUCCEEDED, "")
-    assert run.outputs == {"flare-list": {"kind": "flares", "origin": "simulated", "records": 2}}
+    said = run.outputs["flare-list"]
+    assert (said["kind"], said["origin"], said["records"]) == ("flares", "simulated", 2)
     assert run.inputs == {"L1_ql-lightcurve_20220301_simulated": "ab" * 32}
     flares = center.catalog.flares.find()
     assert [f.flare_id for f in flares] == ["2203010130", "2203010300"]
     assert {f.run_id for f in flares} == {run.run_id}
     assert flares[0].products == ("L1_ql-lightcurve_20220301_simulated",)
-    assert center.files(run) == [f"runs/{run.run_id}/trial.ipynb"], "no work file is left"
+    kept = [f"runs/{run.run_id}/log.txt", f"runs/{run.run_id}/trial.ipynb"]
+    assert center.files(run) == kept, "no work file is left"
 
 
 def test_the_executed_notebook_says_where_it_comes_from(center):
@@ -80,7 +82,7 @@ def test_a_cell_that_fails_fails_the_run(center, code, cell, words):
         assert f"cell {cell}:" in run.error
     assert center.catalog.flares.find() == []
     assert run.outputs == {}
-    kept = [] if not run.notebook else [run.notebook]
+    kept = [f"runs/{run.run_id}/{name}" for name in ("failed.ipynb", "log.txt")]
     assert center.files(run) == kept, "what there is of the execution is kept, nothing else"
 
 

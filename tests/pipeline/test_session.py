@@ -11,6 +11,7 @@ from astropy.table import QTable
 from stixlab.analysis.flares import identify_flares
 from stixlab.catalog import MemoryCatalog
 from stixlab.errors import PipelineError, TimeError
+from stixlab.pipeline.inputs import flares_content
 from stixlab.pipeline.outputs import commit_outputs, range_of, read_outputs
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE, RunSession, start_run
 from tests.support.flare_curves import curve
@@ -91,8 +92,9 @@ def test_a_commit_replaces_what_was_in_the_range(tmp_path):
     outputs = read_outputs(tmp_path, ["flare-list"])
     for _ in range(2):
         done = commit_outputs(catalog, run, outputs)
-        assert done == {"flare-list": {"kind": "flares", "origin": "simulated", "records": 2}}
         found = catalog.flares.find(origin="simulated")
+        told = {"kind": "flares", "origin": "simulated", "records": 2}
+        assert done == {"flare-list": told | {"content_sha256": flares_content(found)}}
         assert [f.flare_id for f in found] == [f.flare_id for f in FLARES]
         assert {(f.run_id, f.products) for f in found} == {("trial-2", ("L1_ql-lightcurve_simulated",))}
         assert len(catalog.flares.find(origin="flight")) == 1, "those of the other origin stay"

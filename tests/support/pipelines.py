@@ -32,7 +32,7 @@ GIVEN = {"start": "2022-03-01", "end": "2022-03-01T06:00:00", "origin": ""}
 STAND_IN = '''\
 """Gives the kernel of a test its data center: one light curve, no server."""
 import os, sys
-if "ipykernel_launcher" in " ".join(sys.orig_argv):
+if "stixlab.pipeline." in " ".join(sys.orig_argv):
     class Finder:
         def find_spec(self, name, path=None, target=None):
             if name == "stixlab.factory":

@@ -1,0 +1,46 @@
+"""The command that writes down where the result of a run comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stixlab.cli.output import say
+from stixlab.settings import project_folder, read_settings
+
+__all__ = ["export_run_command"]
+
+
+@click.command("export-run")
+@click.argument("run_id", metavar="RUN")
+@click.option("--prov", type=click.Path(path_type=Path), help="A JSON file: W3C PROV. '-' is stdout.")
+@click.option(
+    "--crate", type=click.Path(path_type=Path), help="A folder or a .zip file: Workflow Run RO-Crate."
+)
+def export_run_command(run_id: str, prov: Path | None, crate: Path | None) -> None:
+    """Write the provenance of RUN: inputs, parameters, notebook, software, results.
+
+    The crate contains the pipeline, the executed notebook, the results and the log.
+    """
+    from stixlab import factory
+    from stixlab.archive import Archive
+    from stixlab.files import write_bytes
+    from stixlab.pipeline.crate import write_crate
+    from stixlab.pipeline.facts import gather_facts
+    from stixlab.pipeline.provenance import prov_json
+
+    if prov is None and crate is None:
+        raise click.UsageError("export-run: expected --prov FILE or --crate FOLDER_OR_ZIP, or both")
+    settings = read_settings()
+    with factory.open_catalog(settings) as catalog:
+        archive = Archive(factory.archive_folder(settings))
+        facts = gather_facts(catalog, archive, project_folder("pipelines"), run_id)
+    if prov is not None and str(prov) == "-":
+        click.echo(prov_json(facts).decode(), nl=False)
+    elif prov is not None:
+        write_bytes(prov, prov_json(facts))
+        say(f"written: {prov}")
+    if crate is not None:
+        write_crate(facts, crate)
+        say(f"written: {crate}")

@@ -1,0 +1,297 @@
+"""Which pipelines follow which: one that needs what another makes runs after it.
+
+Only pipelines with the schedule ``on new product`` follow by themselves; their runs are of one UTC day and
+one origin. The identity of a run follows from the content of its inputs, which is known when the upstream
+run has delivered. Until then a stand-in waits in the queue, so that everybody sees what will come; it is
+exchanged for the run itself when the upstream run commits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stixlab.errors import ParameterError, PipelineError
+from stixlab.model.run import Run, RunStatus
+from stixlab.pipeline.cache import plan_run
+from stixlab.pipeline.declaration import FLARE_LIST, ON_NEW_PRODUCT, PipelineSpec
+from stixlab.pipeline.identity import make_run
+from stixlab.pipeline.inputs import find_inputs
+
+__all__ = [
+    "Unit",
+    "cycle_message",
+    "cycle_of",
+    "dependants_of",
+    "follow_ups",
+    "in_order",
+    "plan_units",
+    "units_near",
+]
+
+log = logging.getLogger(__name__)
+
+_DAY = timedelta(days=1)
+_WRITTEN = "%Y-%m-%dT%H:%M:%S"
+
+
+class Unit(NamedTuple):
+    """What one run of a pipeline that follows products is about."""
+
+    pipeline: str
+    origin: str
+    day: str
+    """UTC, ``YYYY-MM-DD``."""
+
+
+def dependants_of(specs: Iterable[PipelineSpec], makes: Iterable[str]) -> list[PipelineSpec]:
+    """Pipelines that run by themselves when one of these products or results is new."""
+    made = set(makes)
+    return [s for s in specs if s.schedule == ON_NEW_PRODUCT and made & set(s.needs)]
+
+
+def _edges(specs: Iterable[PipelineSpec]) -> dict[str, list[str]]:
+    """For each pipeline those it follows."""
+    known = list(specs)
+    return {
+        s.name: [u.name for u in known if s.schedule == ON_NEW_PRODUCT and set(u.makes) & set(s.needs)]
+        for s in known
+    }
+
+
+def cycle_of(specs: Iterable[PipelineSpec]) -> tuple[str, ...]:
+    """Names of pipelines that would follow each other for ever, the first one twice; empty if there are none."""
+    try:
+        TopologicalSorter(_edges(specs)).prepare()
+    except CycleError as error:
+        names = list(error.args[1])
+        first = names.index(min(names))
+        return (*names[first:-1], *names[:first], names[first])
+    return ()
+
+
+def in_order(specs: Iterable[PipelineSpec]) -> list[PipelineSpec]:
+    """The pipelines, each behind those it follows.
+
+    Raises
+    ------
+    PipelineError
+        If some follow each other in a circle; the message names them.
+    """
+    known = {s.name: s for s in specs}
+    if cycle := cycle_of(known.values()):
+        raise PipelineError(cycle_message(cycle), cycle=cycle)
+    edges = {name: sorted(before) for name, before in sorted(_edges(known.values()).items())}
+    return [known[name] for name in TopologicalSorter(edges).static_order()]
+
+
+def cycle_message(cycle: tuple[str, ...]) -> str:
+    """What is wrong with pipelines that follow each other, and what to do."""
+    return (
+        f"pipelines {' -> '.join(cycle)}: each runs on what the one before it makes, so that they would run for ever; "
+        "give one of them another schedule, or take away what it needs"
+    )
+
+
+def steps_of(spec: PipelineSpec) -> int:
+    """How many days to either side of a run are in reach of its margin."""
+    return math.ceil(spec.margin_s / _DAY.total_seconds())
+
+
+def units_near(spec: PipelineSpec, origin: str, day: str) -> list[Unit]:
+    """The runs of a pipeline that read something of a day, that of the day itself first."""
+    moment = datetime.fromisoformat(day)
+    steps = sorted(range(-steps_of(spec), steps_of(spec) + 1), key=abs)
+    return [Unit(spec.name, origin, f"{moment + n * _DAY:%Y-%m-%d}") for n in steps]
+
+
+def parameters_of(spec: PipelineSpec, unit: Unit) -> dict[str, str]:
+    """Parameters of a run of a day; the origin if the pipeline asks for it."""
+    start = datetime.fromisoformat(unit.day).replace(tzinfo=UTC)
+    given = {"start": f"{start:{_WRITTEN}}", "end": f"{start + _DAY:{_WRITTEN}}"}
+    names = {p.name for p in spec.parameters}
+    return given | ({"origin": unit.origin} if "origin" in names else {})
+
+
+def plan_units(
+    catalog: Any, specs: Iterable[PipelineSpec], units: Iterable[Unit], *, now: datetime | None = None
+) -> list[Run]:
+    """The runs of some units and of all that follows them, in order.
+
+    Parameters
+    ----------
+    catalog
+        Stores of records.
+    specs
+        All pipelines.
+    units
+        What is asked for.
+    now
+        UTC; none: the clock's.
+
+    Returns
+    -------
+    list of Run
+        Those that succeeded before (nothing is to be done), those to be queued, and with `Run.after` the
+        stand-ins of those that wait for others of the list.
+
+    Raises
+    ------
+    PipelineError
+        If pipelines follow each other in a circle.
+    CatalogError
+        If the database does not answer.
+    """
+    order = in_order(specs)
+    wanted = set(units)
+    runs: dict[Unit, Run] = {}
+    for spec in order:
+        steps = steps_of(spec)
+        for unit in sorted(u for u in wanted if u.pipeline == spec.name):
+            before = [u for u in runs if _reads(spec, u, unit, order, steps) and _is_to_be_done(runs[u])]
+            run = _plan(catalog, spec, unit, tuple(sorted(runs[u].run_id for u in before)), now)
+            if run is None:
+                continue
+            runs[unit] = run
+            if _is_to_be_done(run):
+                wanted |= {Unit(s.name, unit.origin, unit.day) for s in dependants_of(order, spec.makes)}
+    return list(runs.values())
+
+
+def _is_to_be_done(run: Run) -> bool:
+    return run.status is not RunStatus.SUCCEEDED
+
+
+def _reads(spec: PipelineSpec, upstream: Unit, unit: Unit, order: list[PipelineSpec], steps: int) -> bool:
+    makes = next(s.makes for s in order if s.name == upstream.pipeline)
+    apart = abs(datetime.fromisoformat(upstream.day) - datetime.fromisoformat(unit.day)).days
+    return upstream.origin == unit.origin and apart <= steps and bool(set(makes) & set(spec.needs))
+
+
+def _plan(
+    catalog: Any, spec: PipelineSpec, unit: Unit, after: tuple[str, ...], now: datetime | None
+) -> Run | None:
+    """The run of a unit; None if the pipeline does not take its parameters, such as the origin."""
+    given = parameters_of(spec, unit)
+    try:
+        if after:
+            return make_run(
+                spec, given, inputs={}, trigger="product", now=now, after=after, occasion=f"after {after}"
+            )
+        return plan_run(catalog, spec, given, trigger="product", now=now)
+    except ParameterError as error:
+        log.info("not run on this product", extra={"pipeline": spec.name, "reason": error.message})
+        return None
+
+
+def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
+    """Queue what follows a run that has delivered; to be called after its results are in the catalogue.
+
+    Safe to repeat: called before the run is marked as succeeded, nothing is lost when the process is killed.
+
+    Parameters
+    ----------
+    catalog
+        Stores of records, writable.
+    folder
+        Of the pipelines.
+    run
+        With its outputs.
+
+    Returns
+    -------
+    list of Run
+        Those that are to be done now, queued; not those that wait for them.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    """
+    from stixlab.pipeline.discovery import find_pipelines
+
+    specs = list(find_pipelines(folder).good.values())
+    units = {
+        unit
+        for name, told in run.outputs.items()
+        for spec in dependants_of(specs, [name])
+        for day in _days_of(catalog, run, told)
+        for n, unit in enumerate(units_near(spec, told.get("origin", ""), day))
+        if n == 0 or _has_data(catalog, spec, unit)
+    }
+    if not units:
+        return []
+    planned = [r for r in plan_units(catalog, specs, units) if _is_to_be_done(r)]
+    waiting = [w for w in catalog.runs.find(status=RunStatus.QUEUED) if w.after]
+    held = {w.run_id for w in waiting if _waits_for_more(catalog, w, run.run_id)}
+    later = {_key(w) for w in waiting if w.run_id in held}
+    dropped = _followers(planned, {r.run_id for r in planned if not r.after and _key(r) in later})
+    wanted = [r for r in planned if r.run_id not in dropped]
+    for each in wanted:
+        catalog.runs.enqueue(each)
+    for name in _followers(waiting, {run.run_id}) - _followers(waiting, held) - {run.run_id}:
+        if name not in {r.run_id for r in wanted}:
+            catalog.runs.withdraw(name)
+    return [r for r in wanted if not r.after]
+
+
+def _key(run: Run) -> tuple[str, str]:
+    return run.pipeline, repr(sorted(run.parameters.items()))
+
+
+def _waits_for_more(catalog: Any, stand_in: Run, done: str) -> bool:
+    """Whether a stand-in waits for this run and yet another one: that one's commit will exchange it."""
+    if done not in stand_in.after:
+        return False
+    rest = (catalog.runs.get(name) for name in stand_in.after if name != done)
+    return any(r is not None and r.status in (RunStatus.QUEUED, RunStatus.RUNNING) for r in rest)
+
+
+def _followers(runs: list[Run], first: set[str]) -> set[str]:
+    """Ids of some runs and of those that wait for them, directly or not."""
+    found = set(first)
+    for _ in runs:
+        more = {r.run_id for r in runs if found & set(r.after)} - found
+        if not more:
+            break
+        found |= more
+    return found
+
+
+def _days_of(catalog: Any, run: Run, told: Mapping[str, Any]) -> list[str]:
+    """UTC days that a result is about: those of its products, else those of the run's range."""
+    from stixlab.pipeline.outputs import range_of
+
+    if products := told.get("products"):
+        found = catalog.products.get_many(products).values()
+        spans = [(p.start, p.end) for p in found]
+    elif {"start", "end"} <= set(run.parameters):
+        spans = [range_of(run.parameters)]
+    else:
+        spans = []
+    days = set()
+    for start, end in spans:
+        moment = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        while moment < end:
+            days.add(f"{moment:%Y-%m-%d}")
+            moment += _DAY
+    return sorted(days)
+
+
+def _has_data(catalog: Any, spec: PipelineSpec, unit: Unit) -> bool:
+    """Whether a day, itself, holds something that a pipeline needs."""
+    given = parameters_of(spec, unit)
+    within = dataclasses.replace(spec, margin_s=0.0, needs=tuple(n for n in spec.needs if n != FLARE_LIST))
+    if within.needs and find_inputs(catalog, within, given):
+        return True
+    start = datetime.fromisoformat(unit.day).replace(tzinfo=UTC)
+    origin = unit.origin or None
+    return FLARE_LIST in spec.needs and bool(
+        catalog.flares.find(start=start, end=start + _DAY, origin=origin)
+    )

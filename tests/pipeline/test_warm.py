@@ -1,0 +1,181 @@
+"""Warm kernels: ready at once, as good as fresh ones, and nothing of a run is left for the next."""
+
+import json
+import os
+import time
+
+import pytest
+
+from stixlab.model import RunStatus
+from stixlab.pipeline.runner import kernel_environment
+from stixlab.pipeline.warm import KernelPool
+from tests.pipeline.test_faults_cells import is_alive
+from tests.support.faults import STAGE, assert_red, run_once, write_trial
+
+pytestmark = pytest.mark.slow
+
+WARM = "kernel: warm\n"
+IMPORTS = ("numpy", "matplotlib")
+
+
+@pytest.fixture
+def pool(center):
+    with KernelPool(center.environment, imports=IMPORTS) as pool:
+        assert pool.wait_ready(60)
+        yield pool
+
+
+def go(center, pool, *cells, front=WARM):
+    """One run; its number makes it another one than those before."""
+    number = len(center.catalog.runs.find())
+    write_trial(center.pipelines, f"number = {number}", *cells, STAGE, front=front)
+    assert pool.wait_ready(60)
+    run = run_once(center, pool=pool)
+    return run, center.archive.path(f"runs/{run.run_id}/log.txt").read_text()
+
+
+def said(text):
+    """What the last `print` of a run said, from its log."""
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+def test_a_warm_kernel_has_its_imports_done_and_its_run_set(center, pool):
+    run, text = go(
+        center, pool, 'print("numpy" in sys.modules, os.environ["STIXLAB_RUN_FOLDER"] == os.getcwd())'
+    )
+    assert run.status is RunStatus.SUCCEEDED, run.error
+    assert "kernel: warm" in text
+    assert "True True" in said(text)
+
+
+def test_a_pipeline_that_is_not_trusted_gets_a_fresh_kernel(center, pool):
+    run, text = go(center, pool, 'print("numpy" in sys.modules)', front="kernel: fresh\n")
+    assert run.status is RunStatus.SUCCEEDED, run.error
+    assert "kernel: fresh" in text
+    assert "False" in said(text)
+
+
+def test_nothing_of_a_run_reaches_the_next(center, pool):
+    spoil = """\
+import builtins, warnings, threading
+import numpy as np
+left = builtins.left = np.left = 1
+np.sum = None
+os.environ["LEFT"] = "1"
+os.chdir("/")
+sys.path.insert(0, "/nowhere")
+sys.modules["left"] = sys
+warnings.simplefilter("error")
+threading.Thread(target=time.sleep, args=(60,)).start()
+np.random.seed(1)"""
+    look = """\
+import builtins, warnings, threading
+import numpy as np
+print([hasattr(builtins, "left"), hasattr(np, "left"), np.sum is None, "LEFT" in os.environ, "left" in globals(),
+       "/nowhere" in sys.path, "left" in sys.modules, os.getcwd() == "/"])
+print("drawn", np.random.random(), os.getpid())"""
+    spoilt, _ = go(center, pool, spoil + "\nos.chdir(os.environ['STIXLAB_RUN_FOLDER'])")
+    assert spoilt.status is RunStatus.SUCCEEDED, spoilt.error
+    seen = [said(go(center, pool, look)[1]) for _ in range(2)]
+    assert all(str([False] * 8) in lines for lines in seen)
+    drawn = [line for lines in seen for line in lines if line.startswith("drawn")]
+    assert len({line.split()[1] for line in drawn}) == 2, "random numbers differ from copy to copy"
+    assert len({line.split()[2] for line in drawn}) == 2
+
+
+def test_limits_and_fatal_warnings_hold_in_a_warm_kernel(center, pool):
+    run, _ = go(center, pool, "held = bytearray(3_000_000_000)", front=WARM + "memory: 300 MB\n")
+    assert_red(center, run, "cell 5: out of memory")
+    run, text = go(
+        center,
+        pool,
+        "import warnings\nwarnings.warn('poor', UserWarning)",
+        front=WARM + "fatal_warnings: [UserWarning]\n",
+    )
+    assert_red(center, run, "cell 5: UserWarning: poor")
+    assert "kernel: warm" in text
+    run, _ = go(center, pool, "import warnings\nwarnings.warn('poor', UserWarning)")
+    assert run.status is RunStatus.SUCCEEDED, "the next run has its own"
+
+
+def test_a_figure_is_shown_as_in_a_fresh_kernel(center, pool):
+    code = "import matplotlib.pyplot as plt\nfigure = plt.figure()\nplt.plot([1, 2]);"
+    for front in (WARM, "kernel: fresh\n"):
+        run, _ = go(center, pool, code, front=front)
+        cells = json.loads(center.archive.path(run.notebook).read_text())["cells"]
+        assert "image/png" in [k for c in cells for o in c.get("outputs", ()) for k in o.get("data", ())]
+
+
+def test_a_warm_kernel_that_dies_takes_nothing_with_it(center, pool):
+    run, _ = go(center, pool, "os._exit(7)")
+    assert_red(center, run, "the kernel died", "exit status 7")
+    run, text = go(center, pool)
+    assert run.status is RunStatus.SUCCEEDED, run.error
+    assert "kernel: warm" in text
+
+
+def test_a_pool_whose_process_was_killed_starts_another(center, pool):
+    os.kill(pool._zygote.process.pid, 9)
+    until = time.monotonic() + 20
+    while pool._zygote is not None and time.monotonic() < until:
+        time.sleep(0.02)
+    write_trial(center.pipelines, STAGE, front=WARM)
+    run = run_once(center, pool=pool)
+    assert run.status is RunStatus.SUCCEEDED, "a fresh kernel serves meanwhile"
+    assert "kernel: warm" in go(center, pool)[1]
+
+
+def test_kernels_are_replaced_after_some_runs_and_when_code_has_changed(center):
+    module = center.folder / "stand-in" / "own_code.py"
+    module.write_text("value = 1")
+    with KernelPool(center.environment, imports=["own_code"], recycle_after=2) as pool:
+        look = "import own_code\nprint('value', own_code.value)"
+        makers = []
+        for _ in range(4):
+            _, text = go(center, pool, look)
+            makers.append(pool._zygote)
+            assert "value 1" in text
+        assert len({id(m) for m in makers}) == 2
+        module.write_text("value = 22")
+        os.utime(module, ns=(1, 1))
+        assert "value 22" in go(center, pool, look)[1], "the old code is not used"
+        assert "kernel: warm" in go(center, pool, look)[1]
+
+
+def test_imports_that_cannot_be_done_leave_fresh_kernels(center, caplog):
+    with KernelPool(center.environment, imports=["no_such_module"]) as pool:
+        for _ in range(8):
+            assert not pool.wait_ready(0.3)
+            pool.start()
+        assert pool.take(center.environment) is None
+        assert 1 <= sum("warm kernels ended" in r.getMessage() for r in caplog.records) <= 3
+    assert "no_such_module" in caplog.records[0].said
+
+
+def test_a_run_of_another_environment_gets_none(center, pool):
+    assert pool.take(center.environment | {"STIXLAB_HOME": "/elsewhere"}) is None
+    assert pool.take(dict(center.environment)) is not None
+
+
+def test_a_warm_kernel_sees_no_secrets_of_the_worker(center, monkeypatch):
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hush-hush")
+    with KernelPool(kernel_environment(os.environ), imports=()) as pool:
+        center.environment = kernel_environment(os.environ)
+        _, text = go(center, pool, 'print("seen", "JUPYTERHUB_API_TOKEN" in os.environ)')
+    assert "seen False" in text
+    assert "kernel: warm" in text
+
+
+def test_closing_a_pool_ends_all_it_made(center):
+    with KernelPool(center.environment, imports=(), spare=2) as pool:
+        assert pool.wait_ready(60)
+        zygote = pool._zygote
+        taken = pool.take(center.environment)
+        assert pool.wait_ready(60)
+        pids = [zygote.process.pid, taken.pid, *(k.pid for k in zygote.spares)]
+        assert all(map(is_alive, pids))
+    until = time.monotonic() + 10
+    while any(map(is_alive, pids)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(map(is_alive, pids))
+    assert not zygote.folder.exists()
