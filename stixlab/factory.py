@@ -9,20 +9,20 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
-from stixlab.errors import AccessError, CatalogError, ServiceError, StixlabError
+from stixlab.errors import AccessError, CatalogError, ServiceError
 from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
     from stixlab.catalog import MongoCatalog
     from stixlab.client import Lab
-    from stixlab.client.runs import QueueDesk, RunDesk
+    from stixlab.client.runs import RunDesk
     from stixlab.ingest import Ingestor
     from stixlab.model import Arrival, Run
     from stixlab.pipeline.session import RunSession
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "archive_folder",
     "connect",
-    "once",
     "open_catalog",
-    "open_desk",
     "open_ingestor",
     "open_lab",
     "start_run",
@@ -41,7 +39,6 @@ __all__ = [
 ]
 
 _OPERATOR = "operator"
-Made = TypeVar("Made")
 
 
 def archive_folder(settings: Settings) -> Path:
@@ -113,20 +110,6 @@ def connect(settings: Settings | None = None) -> Lab:
     lab = opened.__enter__()
     atexit.register(opened.__exit__, None, None, None)
     return lab
-
-
-def once(make: Callable[[], Made]) -> Callable[[], Made]:
-    """What calls a function when first needed, and again after a failure, but gives what it made ever after."""
-    made: list[Made] = []
-    lock = threading.Lock()
-
-    def give() -> Made:
-        with lock:
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return give
 
 
 def start_run(pipeline: str, /, **parameters: Any) -> RunSession:
@@ -285,7 +268,13 @@ def work(
     with open_catalog(settings) as catalog:
         how = _how(settings, Archive(archive_folder(settings), writable=True))
         with KernelPool(how["environment"]) as pool:
-            how |= {"only": only, "memory_bytes": memory_bytes, "grace_s": grace_s, "pool": pool, "stop": stop}
+            how |= {
+                "only": only,
+                "memory_bytes": memory_bytes,
+                "grace_s": grace_s,
+                "pool": pool,
+                "stop": stop,
+            }
             if drain:
                 queue.drain(catalog, **how)
             else:
@@ -360,37 +349,14 @@ def _follow(
     ]
 
 
-def open_desk(catalog: Any, *, user: str, operator: bool) -> QueueDesk:
-    """Where somebody asks for runs, straight at the queue.
-
-    Parameters
-    ----------
-    catalog
-        Stores of records, writable.
-    user
-        Account in whose name it is asked.
-    operator
-        Whether runs of others may be cancelled and tried again.
-    """
-    from stixlab.client.runs import QueueDesk
-    from stixlab.pipeline.cache import plan_run
-
-    return QueueDesk(
-        catalog,
-        project_folder("pipelines"),
-        make=partial(plan_run, catalog),
-        user=user,
-        operator=operator,
-    )
-
-
 def _desk(settings: Settings, catalog: Any) -> RunDesk:
     """The desk of this process: operators stand at the queue, members of the hub ask over HTTP, others may not."""
-    from stixlab.client.runs import HttpDesk, NoDesk
+    from stixlab.client.runs import HttpDesk, NoDesk, open_desk
 
     user, token = os.environ.get("JUPYTERHUB_USER", ""), os.environ.get("JUPYTERHUB_API_TOKEN", "")
     if settings.access == _OPERATOR:
-        return open_desk(catalog, user=user or os.environ.get("USER", "") or _OPERATOR, operator=True)
+        name = user or os.environ.get("USER", "") or _OPERATOR
+        return open_desk(catalog, project_folder("pipelines"), user=name, operator=True)
     if settings.access == "team" and user and token:
         return HttpDesk(settings.local_url, token, user)
     return NoDesk(settings.access, user)
@@ -398,30 +364,10 @@ def _desk(settings: Settings, catalog: Any) -> RunDesk:
 
 def _run_pipeline(lab: Lab, name: str, given: dict[str, Any]) -> Run:
     """Queue one run by hand and see it done, with a bar; a failed run is returned as such."""
-    from stixlab.client.runs import follow
-    from stixlab.dashboards.progress import run_progress
+    from stixlab.dashboards.progress import run_with_bar
     from stixlab.pipeline import queue
 
-    settings, catalog = lab.settings, lab.catalog
-    asked = lab.desk.submit(name, given)
-    with run_progress() as show:
-        if settings.access != _OPERATOR:
-            return follow(catalog, asked.run_id, show)
-        done = threading.Event()
-        watcher = threading.Thread(target=_show_until, args=(catalog, asked.run_id, show, done), daemon=True)
-        watcher.start()
-        try:
-            (run,) = queue.drain(catalog, [asked.run_id], **_how(settings, lab.archive))
-        finally:
-            done.set()
-            watcher.join()
-        show(run)
-        return run
-
-
-def _show_until(catalog: Any, run_id: str, show: Callable[[Run], None], done: threading.Event) -> None:
-    """Show how far a run is while it is executed elsewhere in this process."""
-    from stixlab.client.runs import follow
-
-    with suppress(StixlabError):  # who executes the run tells of an absent database
-        follow(catalog, run_id, show, stop=done.is_set)
+    if lab.settings.access != _OPERATOR:
+        return run_with_bar(lab, name, given)
+    how = _how(lab.settings, lab.archive)
+    return run_with_bar(lab, name, given, execute=lambda run_id: queue.drain(lab.catalog, [run_id], **how)[0])

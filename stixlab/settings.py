@@ -48,7 +48,10 @@ class Settings(BaseSettings):
     )
     dask: str = Field(default="", description="Address of a dask scheduler; empty: threads on this machine.")
     workers: int = Field(
-        default=1, ge=1, le=256, description="Runs of pipelines that `up` executes at once, each in a process of its own."
+        default=1,
+        ge=1,
+        le=256,
+        description="Runs of pipelines that `up` executes at once, each in a process of its own.",
     )
     base_url: str = Field(default="", description="Public address; empty: http://127.0.0.1 and the port.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port of the public address.")

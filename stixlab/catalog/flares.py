@@ -58,6 +58,17 @@ class Flares:
         found = [from_document(d, Flare) for d in self._collection.find(query)]
         return sorted(found, key=lambda f: (f.peak, f.flare_id, f.origin))
 
+    def run_ids(self, start: datetime, end: datetime, origin: str) -> list[str]:
+        """For each flare of an origin with its peak in ``[start, end)`` the run that found it; little is read.
+
+        Raises
+        ------
+        CatalogError
+            If the database does not answer.
+        """
+        query = _peak_within(start, end) | {"origin": origin}
+        return [d.get("run_id", "") for d in self._collection.find(query, ("run_id",))]
+
     def save(self, flare: Flare) -> None:
         """Put a record in the place of the one with its id and origin, if any."""
         self._collection.replace(to_document(flare, _identity(flare.flare_id, flare.origin)))

@@ -61,6 +61,7 @@ class Runs:
         status: RunStatus | str | None = None,
         pipeline: str | None = None,
         batch: str | None = None,
+        trigger: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 0,
@@ -69,8 +70,8 @@ class Runs:
 
         Parameters
         ----------
-        status, pipeline, batch
-            Only runs of this status, of this pipeline, of this back-fill.
+        status, pipeline, batch, trigger
+            Only runs of this status, of this pipeline, of this back-fill, asked for by this trigger.
         start, end
             UTC with a zone. Open where None.
         limit
@@ -81,7 +82,7 @@ class Runs:
         CatalogError
             If the database does not answer.
         """
-        named = {"batch": batch, "status": status, "pipeline": pipeline}
+        named = {"batch": batch, "status": status, "pipeline": pipeline, "trigger": trigger}
         query: Document = {k: str(v) for k, v in named.items() if v is not None}
         # The newest are looked for in growing stretches of time, so that few documents are read.
         bounded = limit and start is None and end is None and batch is None
@@ -95,6 +96,11 @@ class Runs:
                 break
         runs = sorted((from_document(d, Run) for d in found), key=_order, reverse=True)
         return runs[:limit] if limit else runs
+
+    def waiting_for(self, run_ids: Iterable[str]) -> list[Run]:
+        """Queued runs that wait for one of these."""
+        query = {"status": _QUEUED, "after": {"$in": list(run_ids)}}
+        return [from_document(d, Run) for d in self._collection.find(query)]
 
     def count_by_status(
         self, *, batch: str | None = None, pipeline: str | None = None
@@ -297,9 +303,9 @@ class Runs:
         elif run.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             unchanged = {"_id": run_id, "status": document["status"], "attempts": run.attempts}
             self._collection.swap(unchanged, document | asked_again(document))
-            for dependant in self._collection.find({"status": _FAILED, "after": run_id}, ("attempts",)):
-                if dependant["attempts"] == 0:
-                    self.retry(dependant["_id"])
+            for next_one in self._collection.find({"status": _FAILED, "after": run_id}, ("attempts",)):
+                if next_one["attempts"] == 0:
+                    self.retry(next_one["_id"])
         else:
             why = (
                 "it runs; cancel it first"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
@@ -22,8 +21,6 @@ _LONGEST_S = 15.0
 _SHARE = 10
 """At most one part in so many of a worker's time is spent on searching a long queue."""
 _AT_ONCE = 500
-_APART = 12
-"""So many places a worker may leave the order when others are quicker, until the next search."""
 _GIVEN_UP = {RunStatus.FAILED.value, RunStatus.CANCELLED.value}
 _MISSING = timedelta(minutes=1)
 """A run that waits for one that does not exist fails when it is so old; the other may be on its way."""
@@ -75,9 +72,6 @@ class Waiting:
                     return
                 found = self._ids.popleft()
             yield found
-            with self._lock:
-                # Somebody else had it, who works from the front as well: go on elsewhere.
-                self._ids.rotate(-random.randrange(min(len(self._ids), _APART) + 1))
 
     def _is_due(self, *, few: bool) -> bool:
         pause = max(0.0 if few else _KNOWN_S, min(_SHARE * self._cost, _LONGEST_S))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from stixlab.errors import SettingsError
-from stixlab.settings import read_settings
+from stixlab.settings import project_folder, read_settings
 
 __all__ = ["runs_service_command", "team_pages_command"]
+
+Made = TypeVar("Made")
 
 
 @click.command("runs-service")
@@ -20,14 +25,16 @@ def runs_service_command() -> None:
     from stixlab.api.app import listen
     from stixlab.api.members import HubTokens, Member
     from stixlab.api.runs import create_runs_app
-    from stixlab.client.runs import RunDesk
+    from stixlab.client.runs import RunDesk, open_desk
     from stixlab.hub.services import HUB_API
 
     settings = read_settings()
-    lab = factory.once(lambda: factory.connect(settings))
+    lab = _once(lambda: factory.connect(settings))
 
     def desk_of(member: Member) -> RunDesk:
-        return factory.open_desk(lab().catalog, user=member.name, operator=member.operator)
+        return open_desk(
+            lab().catalog, project_folder("pipelines"), user=member.name, operator=member.operator
+        )
 
     app = create_runs_app(lab, settings, whois=HubTokens(os.environ.get(HUB_API, "")), desks=desk_of)
     host, port = _address()
@@ -42,7 +49,7 @@ def team_pages_command() -> None:
 
     settings = read_settings()
     host, port = _address()
-    serve(factory.once(lambda: factory.connect(settings)), settings, host=host, port=port)
+    serve(_once(lambda: factory.connect(settings)), settings, host=host, port=port)
 
 
 def _address() -> tuple[str, int]:
@@ -52,3 +59,17 @@ def _address() -> tuple[str, int]:
     if not address.port:
         raise SettingsError(f"{SERVICE_URL}: expected http://127.0.0.1:PORT, as the hub gives it")
     return address.hostname or "127.0.0.1", address.port
+
+
+def _once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """What calls a function when first needed, and again after a failure, but gives what it made ever after."""
+    made: list[Made] = []
+    lock = threading.Lock()
+
+    def give() -> Made:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return give

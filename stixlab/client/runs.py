@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -31,7 +33,7 @@ from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["BY_PEOPLE", "ENDED", "HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow"]
+__all__ = ["BY_PEOPLE", "ENDED", "HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow", "open_desk"]
 
 ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 """Nothing more becomes of a run in one of these."""
@@ -182,6 +184,25 @@ class QueueDesk:
         return run
 
 
+def open_desk(catalog: Any, pipelines: Path, *, user: str, operator: bool) -> QueueDesk:
+    """Where somebody asks for runs, straight at the queue.
+
+    Parameters
+    ----------
+    catalog
+        Stores of records, writable.
+    pipelines
+        Folder of the pipeline notebooks.
+    user
+        Account in whose name it is asked.
+    operator
+        Whether runs of others may be cancelled and tried again.
+    """
+    from stixlab.pipeline.cache import plan_run
+
+    return QueueDesk(catalog, pipelines, partial(plan_run, catalog), user, operator)
+
+
 @dataclass(frozen=True)
 class HttpDesk:
     """The service of the runs, asked in the name of a member of the team."""
@@ -236,17 +257,11 @@ def run_from_json(found: Mapping[str, Any]) -> Run:
         pipeline=str(found["pipeline"]),
         parameters=dict(found["parameters"]),
         status=RunStatus(found["status"]),
-        created=_time(found["created"]),
+        created=datetime.fromisoformat(found["created"]),
         asked_by=str(found.get("asked_by", "")),
         cancel_asked=str(found.get("cancel_asked", "")),
         error=str(found.get("error", "")),
     )
-
-
-def _time(text: str) -> Any:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text)
 
 
 def _refused(error: urllib.error.HTTPError) -> StixlabError:

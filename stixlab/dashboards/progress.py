@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stixlab.client.runs import follow
+from stixlab.errors import StixlabError
 from stixlab.model import Run, RunStatus
 
-__all__ = ["RunBar", "in_notebook", "progress_text", "run_progress"]
+if TYPE_CHECKING:
+    from stixlab.client.lab import Lab
+
+__all__ = ["RunBar", "in_notebook", "progress_text", "run_progress", "run_with_bar"]
 
 _STYLES = {RunStatus.SUCCEEDED: "success", RunStatus.FAILED: "danger", RunStatus.CANCELLED: "warning"}
 
@@ -100,3 +106,39 @@ def _terminal_bar() -> Iterator[Callable[[Run], None]]:
             )
 
         yield show
+
+
+def run_with_bar(
+    lab: Lab, name: str, given: dict[str, Any], *, execute: Callable[[str], Run] | None = None
+) -> Run:
+    """A run when it has ended, its cells shown meanwhile.
+
+    Parameters
+    ----------
+    lab
+        Where it is asked for and followed.
+    name, given
+        Pipeline and parameters.
+    execute
+        Executes a run in this process, by its id; none: a worker does it.
+    """
+    asked = lab.desk.submit(name, given)
+    with run_progress() as show:
+        if execute is None:
+            return follow(lab.catalog, asked.run_id, show)
+        done = threading.Event()
+        watcher = threading.Thread(target=_show_until, args=(lab, asked.run_id, show, done), daemon=True)
+        watcher.start()
+        try:
+            run = execute(asked.run_id)
+        finally:
+            done.set()
+            watcher.join()
+        show(run)
+        return run
+
+
+def _show_until(lab: Lab, run_id: str, show: Callable[[Run], None], done: threading.Event) -> None:
+    """Show how far a run is that is executed elsewhere in this process."""
+    with suppress(StixlabError):  # who executes the run tells of an absent database
+        follow(lab.catalog, run_id, show, stop=done.is_set)

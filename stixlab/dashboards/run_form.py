@@ -98,6 +98,8 @@ class RunForm:
         self.button.on_click(lambda _: self.start())
         for name, field in self.fields.items():
             field.input.observe(lambda _, name=name: self._changed(name), names="value")
+        # What checks parameters takes a second to import: while the form is read, not when it is filled in.
+        threading.Thread(target=self._checked, daemon=True, name="form-warm-up").start()
 
     def show(self) -> Any:
         """The form as one widget."""

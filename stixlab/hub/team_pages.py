@@ -214,13 +214,14 @@ class DaskSocket(_Page, WebSocketHandler):  # type: ignore[misc]
                 HTTPRequest(
                     url, headers=HTTPHeaders({"Origin": f"http://{address}"}), connect_timeout=_TIMEOUT_S
                 ),
-                on_message_callback=self._from_dashboard,
                 subprotocols=self.subprotocols,
                 max_message_size=_MOST_BYTES,
             )
         except (StixlabError, HTTPClientError, OSError) as error:
             log.warning("dask dashboard: no websocket", extra={"error": str(error)})
             self.close(1011, "the dashboard does not answer")
+            return
+        self.pump = asyncio.create_task(self._from_dashboard())
 
     async def on_message(self, message: str | bytes) -> None:
         """From the page to the dashboard."""
@@ -235,14 +236,15 @@ class DaskSocket(_Page, WebSocketHandler):  # type: ignore[misc]
         if self.upstream is not None:
             self.upstream.close()
 
-    async def _from_dashboard(self, message: str | bytes | None) -> None:
-        if message is None:
-            self.close()
-            return
-        try:
-            await self.write_message(message, binary=isinstance(message, bytes))
-        except WebSocketClosedError:
-            self.upstream.close()
+    async def _from_dashboard(self) -> None:
+        """From the dashboard to the page, as fast as the page takes it."""
+        while (message := await self.upstream.read_message()) is not None:
+            try:
+                await self.write_message(message, binary=isinstance(message, bytes))
+            except WebSocketClosedError:
+                self.upstream.close()
+                return
+        self.close()
 
 
 def make_application(lab: Callable[[], Lab], settings: Settings, *, prefix: str) -> Application:

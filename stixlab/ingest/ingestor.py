@@ -15,6 +15,7 @@ from stixlab.archive import Archive
 from stixlab.files import sha256_of
 from stixlab.idb import Versions
 from stixlab.ingest.assemble import DayTask, commit, plan_day
+from stixlab.ingest.days import days_of_product
 from stixlab.ingest.folders import find_files
 from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
@@ -55,6 +56,8 @@ class _Batch:
     """Data requests of imported products, with the hashes of their files."""
     repeated: set[DayKey] = field(default_factory=set)
     """Days of files that were there already: their pipelines may have been cut short."""
+    touched: set[DayKey] = field(default_factory=set)
+    """Days of products of data requests that are new or changed."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Ingestor:
             for raw_file in batch.waiting.values():
                 self.catalog.raw_files.save(dataclasses.replace(raw_file, processed=True))
         if self.trigger is not None:
-            report.runs = self.trigger(sorted({*batch.days, *batch.repeated}))
+            report.runs = self.trigger(sorted({*batch.days, *batch.repeated, *batch.touched}))
         report.seconds = time.monotonic() - began
         log.info("ingested", extra={"n_files": len(found), "seconds": report.seconds})
         return report
@@ -228,6 +231,7 @@ class Ingestor:
         if keys or times:
             self._assemble(batch, keys, times, products)
         batch.report.products += map(_product_document, products.made)
+        batch.touched.update(key for product in products.made for key in days_of_product(product))
         batch.report.unchanged += products.unchanged
         batch.report.problems += products.problems
 

@@ -110,6 +110,9 @@ def outputs_stand(catalog: Any, run: Run) -> bool:
     for name, told in run.outputs.items():
         if name == FLARE_LIST and told.get("content_sha256"):
             start, end = range_of(run.parameters)
+            finders = catalog.flares.run_ids(start, end, told["origin"])
+            if finders == [run.run_id] * told["records"]:
+                continue
             flares = catalog.flares.find(start=start, end=end, origin=told["origin"])
             if flares_content(flares) != told["content_sha256"]:
                 return False

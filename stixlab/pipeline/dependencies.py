@@ -152,10 +152,15 @@ def plan_units(
     wanted = set(units)
     runs: dict[Unit, Run] = {}
     for spec in order:
-        steps = steps_of(spec)
+        upstream = [s.name for s in order if set(s.makes) & set(spec.needs)]
         for unit in sorted(u for u in wanted if u.pipeline == spec.name):
-            before = [u for u in runs if _reads(spec, u, unit, order, steps) and _is_to_be_done(runs[u])]
-            run = _plan(catalog, spec, unit, tuple(sorted(runs[u].run_id for u in before)), now)
+            near = (
+                u._replace(pipeline=name)
+                for u in units_near(spec, unit.origin, unit.day)
+                for name in upstream
+            )
+            before = {runs[u].run_id for u in near if u in runs and _is_to_be_done(runs[u])}
+            run = _plan(catalog, spec, unit, tuple(sorted(before)), now)
             if run is None:
                 continue
             runs[unit] = run
@@ -166,12 +171,6 @@ def plan_units(
 
 def _is_to_be_done(run: Run) -> bool:
     return run.status is not RunStatus.SUCCEEDED
-
-
-def _reads(spec: PipelineSpec, upstream: Unit, unit: Unit, order: list[PipelineSpec], steps: int) -> bool:
-    makes = next(s.makes for s in order if s.name == upstream.pipeline)
-    apart = abs(datetime.fromisoformat(upstream.day) - datetime.fromisoformat(unit.day)).days
-    return upstream.origin == unit.origin and apart <= steps and bool(set(makes) & set(spec.needs))
 
 
 def _plan(
@@ -228,7 +227,7 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
     if not units:
         return []
     planned = [r for r in plan_units(catalog, specs, units) if _is_to_be_done(r)]
-    waiting = [w for w in catalog.runs.find(status=RunStatus.QUEUED) if w.after]
+    waiting = _waiting_for(catalog, run.run_id)
     held = {w.run_id for w in waiting if _waits_for_more(catalog, w, run.run_id)}
     later = {_key(w) for w in waiting if w.run_id in held}
     dropped = _followers(planned, {r.run_id for r in planned if not r.after and _key(r) in later})
@@ -239,6 +238,17 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
         if name not in {r.run_id for r in wanted}:
             catalog.runs.withdraw(name)
     return [r for r in wanted if not r.after]
+
+
+def _waiting_for(catalog: Any, run_id: str) -> list[Run]:
+    """Stand-ins that wait for a run, and those that wait for them."""
+    found: dict[str, Run] = {}
+    last = [run_id]
+    while last:
+        more = {w.run_id: w for w in catalog.runs.waiting_for(last) if w.run_id not in found}
+        found |= more
+        last = list(more)
+    return list(found.values())
 
 
 def _key(run: Run) -> tuple[str, str]:

@@ -213,7 +213,8 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc]
     async def wait(self) -> int | None:
         while await self.poll() is None:  # noqa: ASYNC110  (a process sends no event)
             await asyncio.sleep(0.002)
-        return await super().wait()
+        code: int | None = await super().wait()
+        return code
 
 
 class _NotebookClient(PapermillNotebookClient):  # type: ignore[misc]

@@ -70,14 +70,20 @@ def check_cells(name: str, asked: list[dict[str, Any]], executed: Path) -> None:
         raise PipelineError(
             f"{name}: expected {len(asked)} executed cells; found {len(own)}", recoverable=False
         )
-    for number, (cell, before) in enumerate(zip(own, asked, strict=True), start=1):
-        if problem := _problem(cell, before):
+    pairs = list(enumerate(zip(own, asked, strict=True), start=1))
+    changed = [n for n, (cell, before) in pairs if _source(cell) != _source(before)]
+    if changed:
+        raise PipelineError(
+            f"{name}, cell {changed[0]}: another code was executed than stands in the notebook",
+            cell=changed[0],
+            recoverable=False,
+        )
+    for number, (cell, _) in pairs:
+        if problem := _problem(cell):
             raise PipelineError(f"{name}, cell {number}: {problem}", cell=number, recoverable=False)
 
 
-def _problem(cell: dict[str, Any], asked: dict[str, Any]) -> str:
-    if _source(cell) != _source(asked):
-        return "another code was executed than stands in the notebook"
+def _problem(cell: dict[str, Any]) -> str:
     if cell["cell_type"] != "code" or not _source(cell).strip():
         return ""
     if errors := [o for o in cell["outputs"] if o["output_type"] == "error"]:

@@ -158,11 +158,11 @@ def _markdown(text: str) -> str:
 
 def _harmless(html: str) -> str:
     """HTML with text, tables and the like only."""
-    import bleach
+    import bleach  # type: ignore[import-untyped]
 
     # The content of these says nothing to a reader; bleach alone would keep it as text.
     html = re.sub(r"(?is)<(script|style|svg|template)\b.*?(</\1\s*>|\Z)", "", html)
-    return bleach.clean(
+    clean: str = bleach.clean(
         html,
         tags=_TAGS,
         attributes={
@@ -173,17 +173,18 @@ def _harmless(html: str) -> str:
         protocols={"http", "https", "mailto"},
         strip=True,
     )
+    return clean
 
 
 def _code(source: str) -> str:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
+    from pygments import highlight  # type: ignore[import-untyped]
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+    from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
-    return highlight(source, PythonLexer(), HtmlFormatter(cssclass="highlight"))
+    return str(highlight(source, PythonLexer(), HtmlFormatter(cssclass="highlight")))
 
 
 def _code_style() -> str:
     from pygments.formatters import HtmlFormatter
 
-    return HtmlFormatter(style="friendly").get_style_defs(".highlight").replace("background: #f0f0f0", "")
+    return str(HtmlFormatter(style="friendly").get_style_defs(".highlight"))

@@ -7,18 +7,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from stixlab.model.flare import Flare
 from stixlab.pipeline.declaration import FLARE_LIST, PipelineSpec
 from stixlab.vocabulary import PRODUCT_TYPES
-
-if TYPE_CHECKING:
-    from stixlab.model.flare import Flare
 
 __all__ = ["find_inputs", "find_inputs_of_many", "flares_content", "flares_id"]
 
 _READ_LEVEL = "L1"
 """Level of measured products that pipelines read; products of context have one level only."""
+_SAID = tuple(f.name for f in dataclasses.fields(Flare) if f.name not in ("run_id", "products"))
+"""What a flare is, whoever found it."""
 
 
 def find_inputs(catalog: Any, spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
@@ -93,9 +93,7 @@ def flares_content(flares: Iterable[Flare]) -> str:
         In any order.
     """
     ordered = sorted(flares, key=lambda f: (f.peak, f.flare_id, f.origin))
-    documents = [
-        {k: v for k, v in dataclasses.asdict(f).items() if k not in ("run_id", "products")} for f in ordered
-    ]
+    documents = [{name: getattr(f, name) for name in _SAID} for f in ordered]
     text = json.dumps(documents, sort_keys=True, default=_time)
     return hashlib.sha256(text.encode()).hexdigest()
 

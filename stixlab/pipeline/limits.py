@@ -129,11 +129,25 @@ def _memory_of(kernel: int, *, exact: bool) -> int:
 
 
 def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        first = psutil.Process(pid)
-        return [first, *first.children(recursive=True)]
-    except psutil.Error:
-        return []
+    """A process and its descendants that live."""
+    found = []
+    for each in (pid, *_descendants(pid)):
+        with suppress(psutil.Error):
+            found.append(psutil.Process(each))
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    """Read from where Linux keeps them, since psutil would look at every process of the machine."""
+    if not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists():
+        with suppress(psutil.Error):
+            return [p.pid for p in psutil.Process(pid).children(recursive=True)]
+    found = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text(encoding="ascii").split():
+                found += [int(child), *_descendants(int(child))]
+    return found
 
 
 def end_processes(kernel: int | None, folder: Path | None = None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 __all__ = ["Redaction"]
 
-_NAMES = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|COOKIE|_KEY$|_URI$|_URL$", re.IGNORECASE)
+_NAMES = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|COOKIE|_KEY$", re.IGNORECASE)
 """Names of variables whose values are nobody's business."""
 _LOGIN = re.compile(r"://[^\s/@'\"<>\\]{1,300}@")
 """Name and password within an address; begins with what is rare, so that long texts are read once."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab.errors import PipelineError, StixlabError
-from stixlab.files import TEMPORARY, new_file, remove_temporaries, sha256_of, write_bytes, write_failed
+from stixlab.files import TEMPORARY, remove_temporaries, sha256_of, write_failed
 from stixlab.model.run import Run
 from stixlab.pipeline.executed import cell_lines, cell_number, check_cells, keep_notebook, read_cells
 from stixlab.pipeline.kernel import KernelSetup
@@ -212,8 +212,17 @@ class _Job:
             "margin_s": self.spec.margin_s,
             "makes": list(self.spec.makes),
         }
-        write_bytes(self.work / REQUEST_NAME, json.dumps(request, indent=1).encode())
+        self._write(self.work / REQUEST_NAME, json.dumps(request, indent=1))
         return read_cells(self.source)
+
+    def _write(self, path: Path, text: str) -> None:
+        """A whole file that need not outlive a loss of power: without the wait for the disk."""
+        temporary = self.work / f"{TEMPORARY}{path.name}"
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            raise write_failed(path, error) from error
 
     def _check_unchanged(self, path: Path, when: str) -> None:
         expected = self.run.notebook_sha256 or self.spec.notebook_sha256
@@ -309,6 +318,5 @@ class _Job:
                 *(f"    {w}" for w in self.words.splitlines()),
             ]
         path = self.folder / LOG_NAME
-        with new_file(path) as temporary:
-            temporary.write_text(self.redact("\n".join(lines)) + "\n", encoding="utf-8")
+        self._write(path, self.redact("\n".join(lines)) + "\n")
         return path

@@ -168,8 +168,7 @@ def due_runs(catalog: Any, specs: Iterable[PipelineSpec], now: datetime) -> list
         if not is_timed(spec.schedule):
             continue
         slot, following = slots_around(spec.schedule, now)
-        served = catalog.runs.find(pipeline=spec.name, start=slot, end=following)
-        if any(run.trigger == "schedule" for run in served):
+        if catalog.runs.find(pipeline=spec.name, trigger="schedule", start=slot, end=following):
             continue
         given = {}
         if spec.window:
@@ -181,4 +180,3 @@ def due_runs(catalog: Any, specs: Iterable[PipelineSpec], now: datetime) -> list
         if run.status is RunStatus.QUEUED and (run.inputs or not spec.is_cached):
             due.append(run)
     return due
-

@@ -302,6 +302,7 @@ class _ZygoteProcess:
 
     def stop(self) -> None:
         """End now, kernels included."""
+        self._retired = True
         for kernel in [*self._kernels.values(), *self.spares]:
             kernel.kill()
         self._order_end()
@@ -350,6 +351,7 @@ class _ZygoteProcess:
                 self._remove(event["ended"], event["code"])
             told(self)
         self.process.wait()
+        self._order_end()
         for pid in list(self._kernels):
             self._remove(pid, -signal.SIGKILL)
         told(self)
@@ -370,11 +372,12 @@ class _ZygoteProcess:
         if kernel is not None:
             kernel.end(code)
         if kernel is None or kernel in self.spares:
-            log.warning("a spare kernel ended", extra={"code": code, "said": self.said()})
             self.spares[:] = [k for k in self.spares if k is not kernel]
-            self._lost += 1
-            if self._lost < _MOST_STARTS and not self._retired:
-                self._order_fork()
+            if not self._retired:
+                log.warning("a spare kernel ended", extra={"code": code, "said": self.said()})
+                self._lost += 1
+                if self._lost < _MOST_STARTS:
+                    self._order_fork()
         if self._retired and not self._kernels:
             self._order_end()
 

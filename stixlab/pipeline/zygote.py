@@ -26,7 +26,6 @@ _KERNEL_PARTS = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
-    "matplotlib_inline.config",
 )
 """What each kernel needs of its own kind."""
 
@@ -135,6 +134,8 @@ def _be_kernel(folder: str, reader: int, events: int) -> None:
         os.dup2(output, fd)
     os.close(output)
     _reseed()
+    for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib_inline"]:
+        del sys.modules[name]  # its import ties figures to the shell, which is only made here
     app = make_app(str(Path(folder, "kernel.json")), str(Path(folder, "ipython")))
     _tell(events, waiting=os.getpid(), folder=folder)
     os.close(events)

@@ -32,7 +32,9 @@ def numbers(answer):
 
 def keep(lab, number, status, ago_s=60, **facts):
     created = NOW - timedelta(seconds=ago_s)
-    run = make_run(number, status, created=created, started=created, finished=created + timedelta(seconds=number))
+    run = make_run(
+        number, status, created=created, started=created, finished=created + timedelta(seconds=number)
+    )
     import dataclasses
 
     if status in (RunStatus.QUEUED, RunStatus.RUNNING):
@@ -67,7 +69,13 @@ def test_runs_durations_queue_workers_and_ages_can_be_scraped(client, lab):
 
 
 def test_nothing_in_it_is_secret(client, lab):
-    secret = {"asked_by": "SECRET", "error": "SECRET", "worker": "SECRET:1:2", "machine": "SECRET", "log": "SECRET"}
+    secret = {
+        "asked_by": "SECRET",
+        "error": "SECRET",
+        "worker": "SECRET:1:2",
+        "machine": "SECRET",
+        "log": "SECRET",
+    }
     for number, status in enumerate(RunStatus, start=1):
         keep(lab, number, status, parameters={"a": "SECRET"}, **secret)
     assert "SECRET" not in client.get("/metrics").text

@@ -87,7 +87,9 @@ def test_strangers_see_no_run(client, catalog, path):
 
 
 def test_the_summary_is_for_everyone_and_the_list_for_members(client, catalog):
-    catalog.runs.save(make_run(asked_by="SECRET", error="SECRET", parameters={"a": "SECRET"}, worker="SECRET"))
+    catalog.runs.save(
+        make_run(asked_by="SECRET", error="SECRET", parameters={"a": "SECRET"}, worker="SECRET")
+    )
     everyone = client.get("/api/v1/runs")
     assert everyone.json()["runs"].keys() == {str(s) for s in RunStatus}
     assert "SECRET" not in everyone.text
@@ -168,7 +170,9 @@ def test_who_asks_too_often_waits_and_others_do_not(client):
 
 
 def test_who_tries_many_tokens_waits(client):
-    wrong = [client.get("/api/v1/runs", headers={"Authorization": f"token {n}"}).status_code for n in range(25)]
+    wrong = [
+        client.get("/api/v1/runs", headers={"Authorization": f"token {n}"}).status_code for n in range(25)
+    ]
     assert (wrong[0], wrong[-1]) == (403, 429)
 
 
@@ -192,7 +196,9 @@ def test_another_site_cannot_make_a_browser_write(client, catalog):
 def test_the_executed_notebook_is_shown_to_members_without_scripts(client, catalog, lab):
     folder = lab.archive.root / "runs" / "x"
     folder.mkdir(parents=True)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1  # <script>alert(1)</script>")])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("1 + 1  # <script>alert(1)</script>")]
+    )
     nbformat.write(notebook, folder / "trial.ipynb")
     catalog.runs.save(make_run(run_id="trial-1", notebook="runs/x/trial.ipynb"))
     answer = client.get("/api/v1/runs/trial-1/notebook", headers=ADA)
@@ -213,7 +219,12 @@ def test_a_run_without_a_notebook_or_with_one_elsewhere_has_no_page(client, cata
 
 def test_the_public_service_has_no_way_to_write(public, catalog):
     catalog.runs.save(make_run(run_id="trial-1", status=RunStatus.RUNNING))
-    for path in ("/api/v1/runs", "/api/v1/runs/trial-1/cancel", "/api/v1/runs/trial-1/retry", "/api/v1/pipelines"):
+    for path in (
+        "/api/v1/runs",
+        "/api/v1/runs/trial-1/cancel",
+        "/api/v1/runs/trial-1/retry",
+        "/api/v1/pipelines",
+    ):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             answer = public.request(method, path, json=ASKED, headers=ADA)
             assert answer.status_code in (404, 405), f"{method} {path}"

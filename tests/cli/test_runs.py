@@ -139,8 +139,7 @@ def test_a_line_of_the_log_is_json_with_its_facts_and_without_logins():
     line = json.loads(JsonLines().format(record))
     assert (line["event"], line["run_id"], line["level"]) == ("run ended", "r1", "info")
     assert "secret" not in str(line)
-    try:
-        raise ValueError("why")
-    except ValueError as error:
-        record.exc_info = (ValueError, error, error.__traceback__)
-    assert "ValueError: why" in json.loads(JsonLines().format(record))["traceback"]
+    with pytest.raises(ValueError, match="why") as caught:
+        int("why")
+    record.exc_info = (caught.type, caught.value, caught.tb)
+    assert "ValueError: invalid literal" in json.loads(JsonLines().format(record))["traceback"]

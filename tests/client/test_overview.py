@@ -29,7 +29,9 @@ def why(catalog, specs, kind="ql-spectra"):
 
 
 def test_runs_are_counted_by_pipeline_and_status(catalog, specs):
-    for number, status in enumerate(["queued", "queued", "running", "succeeded", "failed", "cancelled"], start=1):
+    for number, status in enumerate(
+        ["queued", "queued", "running", "succeeded", "failed", "cancelled"], start=1
+    ):
         catalog.runs.save(make_run(number, RunStatus(status)))
     found = look_over(catalog, specs, now=NOW)
     assert {str(s): found.count(s) for s in RunStatus} == {

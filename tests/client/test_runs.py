@@ -130,7 +130,12 @@ def test_a_run_is_followed_until_it_has_ended(catalog):
 
     ended = follow(Stores, "x", seen.append, poll_s=0)
     assert ended.error == "cell 3: no"
-    assert [(r.status, r.cells_done) for r in seen] == [("queued", 0), ("running", 1), ("running", 2), ("failed", 2)]
+    assert [(r.status, r.cells_done) for r in seen] == [
+        ("queued", 0),
+        ("running", 1),
+        ("running", 2),
+        ("failed", 2),
+    ]
 
 
 def test_a_run_that_is_gone_is_not_waited_for(catalog):
@@ -162,7 +167,7 @@ def service():
         server.shutdown()
 
 
-def at(service, token="secret"):  # noqa: S107
+def at(service, token="secret"):
     return HttpDesk(f"http://127.0.0.1:{service.server_port}", token, "ada")
 
 
@@ -173,14 +178,14 @@ ANSWER = {
 
 
 def test_a_member_asks_over_http_with_the_token_in_a_header_alone(service):
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     service.answers.append((202, ANSWER))
-    run = at(service).submit("trial", {"n": 3, "start": datetime(2026, 1, 1)})
+    run = at(service).submit("trial", {"n": 3, "start": datetime(2026, 1, 1, tzinfo=UTC)})
     assert (run.run_id, run.status, run.asked_by) == ("trial-1", RunStatus.QUEUED, "ada")
     path, headers, body = service.asked[0]
     assert (path, headers["Authorization"]) == ("/api/v1/runs", "token secret")
-    assert body == {"pipeline": "trial", "parameters": {"n": 3, "start": "2026-01-01 00:00:00"}}
+    assert body == {"pipeline": "trial", "parameters": {"n": 3, "start": "2026-01-01 00:00:00+00:00"}}
 
 
 def test_names_in_addresses_lead_nowhere_else(service):

@@ -10,15 +10,21 @@ from stixlab.pipeline.spec import read_spec
 from tests.support.pipelines import FRONT, PARAMETERS, write_notebook
 from tests.support.runs import make_lab
 
-FRONT_OF_ALL = FRONT + """\
+FRONT_OF_ALL = (
+    FRONT
+    + """\
   sigma: {minimum: 1, maximum: 10}
   count: {minimum: 0}
 """
-ALL = PARAMETERS + """\
+)
+ALL = (
+    PARAMETERS
+    + """\
 sigma: float = 3.0  # how far above the noise
 count: int = 5  # at most so many
 fast: bool = False  # less exact
 """
+)
 START = 'run = stixlab.start_run("trial", start=start, end=end, origin=origin, sigma=sigma, count=count, fast=fast)'
 
 
@@ -99,7 +105,14 @@ def test_the_run_is_asked_for_with_checked_parameters_and_followed_to_its_end(fo
     assert form.start()
     assert form.button.disabled, "not twice by accident"
     run = lab.catalog.runs.get(form.run.run_id)
-    given = {"start": "2022-03-01", "end": "2022-03-02", "origin": "flight", "sigma": 4.0, "count": 5, "fast": True}
+    given = {
+        "start": "2022-03-01",
+        "end": "2022-03-02",
+        "origin": "flight",
+        "sigma": 4.0,
+        "count": 5,
+        "fast": True,
+    }
     assert run.parameters == check_parameters(form.spec, given)
     assert isinstance(run.parameters["sigma"], float)
     claimed = lab.catalog.runs.claim("host:1:2", 60)
@@ -107,7 +120,12 @@ def test_the_run_is_asked_for_with_checked_parameters_and_followed_to_its_end(fo
     from datetime import UTC, datetime
 
     done = dataclasses.replace(
-        claimed, status=RunStatus.FAILED, finished=datetime.now(UTC), cells=4, cells_done=2, error="cell 3: <b>no</b>"
+        claimed,
+        status=RunStatus.FAILED,
+        finished=datetime.now(UTC),
+        cells=4,
+        cells_done=2,
+        error="cell 3: <b>no</b>",
     )
     lab.catalog.runs.finish(done)
     form.wait(20)
@@ -141,5 +159,3 @@ def test_the_form_follows_any_pipeline_of_the_installation(lab):
     assert specs
     for spec in specs.values():
         assert set(RunForm(lab, spec).fields) == {p.name for p in spec.parameters}
-
-

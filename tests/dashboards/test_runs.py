@@ -84,20 +84,20 @@ def test_what_is_chosen_stays_chosen_while_the_list_changes(view, lab):
 
 
 @pytest.mark.parametrize(
-    ("status", "owner", "operator", "cancel", "retry"),
+    ("status", "owner", "operator", "offered"),
     [
-        (RunStatus.QUEUED, "ada", False, True, False),
-        (RunStatus.RUNNING, "ada", False, True, False),
-        (RunStatus.RUNNING, "bob", False, False, False),
-        (RunStatus.RUNNING, "", False, False, False),
-        (RunStatus.RUNNING, "bob", True, True, False),
-        (RunStatus.FAILED, "ada", False, False, True),
-        (RunStatus.FAILED, "bob", False, False, False),
-        (RunStatus.CANCELLED, "bob", True, False, True),
-        (RunStatus.SUCCEEDED, "ada", True, False, False),
+        (RunStatus.QUEUED, "ada", False, (True, False)),
+        (RunStatus.RUNNING, "ada", False, (True, False)),
+        (RunStatus.RUNNING, "bob", False, (False, False)),
+        (RunStatus.RUNNING, "", False, (False, False)),
+        (RunStatus.RUNNING, "bob", True, (True, False)),
+        (RunStatus.FAILED, "ada", False, (False, True)),
+        (RunStatus.FAILED, "bob", False, (False, False)),
+        (RunStatus.CANCELLED, "bob", True, (False, True)),
+        (RunStatus.SUCCEEDED, "ada", True, (False, False)),
     ],
 )
-def test_buttons_offer_what_the_one_before_them_may_do(tmp_path, status, owner, operator, cancel, retry):
+def test_buttons_offer_what_the_one_before_them_may_do(tmp_path, status, owner, operator, offered):
     from stixlab.catalog import MemoryCatalog
 
     catalog = MemoryCatalog()
@@ -105,7 +105,7 @@ def test_buttons_offer_what_the_one_before_them_may_do(tmp_path, status, owner, 
     run = keep(lab, 1, status, asked_by=owner)
     view = RunList(lab, {})
     view.choose(run.run_id)
-    assert (not view.cancel_button.disabled, not view.retry_button.disabled) == (cancel, retry)
+    assert (not view.cancel_button.disabled, not view.retry_button.disabled) == offered
 
 
 def test_cancel_and_retry_change_the_queue_and_the_view(view, lab):

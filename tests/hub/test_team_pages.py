@@ -92,7 +92,9 @@ def lab(tmp_path):
     lab = make_lab(tmp_path)
     folder = lab.archive.root / "runs" / "x"
     folder.mkdir(parents=True)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("The <script>alert(1)</script> story")])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("The <script>alert(1)</script> story")]
+    )
     nbformat.write(notebook, folder / "trial.ipynb")
     lab.catalog.runs.save(make_run(run_id="trial-1", notebook="runs/x/trial.ipynb"))
     return lab
@@ -104,7 +106,9 @@ def test_strangers_are_sent_to_the_login_of_the_hub(hub, lab):
             for path in ("runs/trial-1", "dask/status", "dask/"):
                 answer = await get(url + path)
                 assert answer.code == 302, path
-                assert answer.headers["Location"].startswith("/hub/api/oauth2/authorize?client_id=service-team")
+                assert answer.headers["Location"].startswith(
+                    "/hub/api/oauth2/authorize?client_id=service-team"
+                )
             assert (await get(url + "runs/trial-1", {"Authorization": "token wrong"})).code == 302
 
     asyncio.run(ask())
@@ -157,7 +161,9 @@ def test_nothing_is_sent_to_the_dashboard_but_questions(hub, lab):
     async def ask():
         async with serving(lab, dask="tcp://127.0.0.1:9") as url:
             for method in ("POST", "PUT", "DELETE", "PATCH"):
-                answer = await get(url + "dask/api/v1/retire_workers", ADA, method=method, allow_nonstandard_methods=True)
+                answer = await get(
+                    url + "dask/api/v1/retire_workers", ADA, method=method, allow_nonstandard_methods=True
+                )
                 assert answer.code in (403, 405), method
 
     asyncio.run(ask())
@@ -193,15 +199,26 @@ def test_the_dashboard_of_a_real_cluster_is_reached_by_page_and_websocket(hub, l
             socket = url.replace("http:", "ws:") + "dask/status/ws"
             for headers in ({}, BOB):
                 with pytest.raises(HTTPClientError, match="403"):
-                    await websocket_connect(HTTPRequest(socket, headers=headers), subprotocols=["bokeh", token])
+                    await websocket_connect(
+                        HTTPRequest(socket, headers=headers), subprotocols=["bokeh", token]
+                    )
+            foreign = HTTPRequest(socket, headers=ADA | {"Origin": "https://evil.example"})
             with pytest.raises(HTTPClientError, match="403"):
-                foreign = HTTPRequest(socket, headers=ADA | {"Origin": "https://evil.example"})
                 await websocket_connect(foreign, subprotocols=["bokeh", token])
-            connection = await websocket_connect(HTTPRequest(socket, headers=ADA), subprotocols=["bokeh", token])
+            connection = await websocket_connect(
+                HTTPRequest(socket, headers=ADA), subprotocols=["bokeh", token]
+            )
             assert connection.selected_subprotocol == "bokeh"
             header = json.loads(await asyncio.wait_for(connection.read_message(), 30))
             assert header["msgtype"] == "ACK"
             connection.close()
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
         asyncio.run(ask(cluster.scheduler_address))

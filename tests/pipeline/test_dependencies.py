@@ -5,11 +5,15 @@ import dataclasses
 import pytest
 
 from stixlab.catalog import MemoryCatalog
-from stixlab.errors import PipelineError
+from stixlab.errors import CatalogError, PipelineError
 from stixlab.ingest.triggers import queue_runs, runs_for_days
 from stixlab.model import RunStatus
+from stixlab.pipeline import worker
+from stixlab.pipeline.cache import plan_run
 from stixlab.pipeline.dependencies import cycle_of, follow_ups, in_order
 from stixlab.pipeline.discovery import find_pipelines, get_pipeline
+from stixlab.pipeline.outputs import Output, range_of
+from stixlab.pipeline.runner import Execution
 from tests.support.catalogs import flare, product, succeed
 from tests.support.pipelines import FIND, FRONT, SAVE, write_notebook
 
@@ -142,8 +146,6 @@ def test_an_unchanged_result_moves_nothing(catalog, folder):
 def test_a_run_of_several_days_is_followed_by_each(catalog, folder):
     chain(folder)
     spec = get_pipeline(folder, "flares")
-    from stixlab.pipeline.cache import plan_run
-
     run = plan_run(catalog, spec, {"start": "2022-02-28T18:00", "end": "2022-03-02", "origin": "flight"})
     catalog.runs.enqueue(run)
     done = succeed(catalog, run.run_id, (flare("2022-03-01T01:30"),))
@@ -217,5 +219,71 @@ def test_a_run_of_a_pipeline_that_nothing_follows_asks_the_queue_nothing(catalog
     runs = runs_for_days(catalog, folder, [DAY])
     queue_runs(catalog, runs)
     done = succeed(catalog, runs[0].run_id)
-    catalog.runs.find = None
+    catalog.runs.waiting_for = None
     assert follow_ups(catalog, folder, done) == []
+
+
+@pytest.fixture
+def pretended(center, monkeypatch):
+    """A data center with the chain, whose executions take no kernel and deliver one flare."""
+    made = (flare("2022-03-01T01:30"),)
+
+    def pretend(run, spec, *, folder, **_others):
+        notebook = folder / f"{spec.name}.ipynb"
+        notebook.write_text("{}")
+        output = Output("flare-list", "flight", *range_of(run.parameters), dict(run.inputs), made)
+        return Execution(notebook, {"flare-list": output}, run.started, run.started)
+
+    monkeypatch.setattr(worker, "execute", pretend)
+    monkeypatch.setattr(worker, "POLL_S", 0.01)
+    chain(center.pipelines)
+    center.catalog.products.save(product("2022-03-01"))
+    queue_runs(center.catalog, runs_for_days(center.catalog, center.pipelines, [DAY]))
+    return center
+
+
+def test_a_worker_queues_what_follows(pretended):
+    done = pretended.worker().do_next()
+    assert (done.pipeline, done.status) == ("flares", RunStatus.SUCCEEDED)
+    (counts,) = [r for r in queued(pretended.catalog).values() if not r.after]
+    assert counts.pipeline == "counts"
+    assert pretended.worker().do_next().run_id == counts.run_id
+
+
+def test_a_worker_that_dies_after_the_commit_loses_nothing_that_follows(pretended):
+    runs = pretended.catalog.runs
+    finish = runs.finish
+
+    def away(_run):
+        raise CatalogError("the database does not answer")
+
+    runs.finish = away
+    with pytest.raises(CatalogError):
+        pretended.worker(away_s=0).do_next()
+    runs.finish = finish
+    (held,) = runs.find(status="running")
+    assert held.pipeline == "flares"
+    assert [r.pipeline for r in queued(pretended.catalog).values() if not r.after] == ["counts"]
+    again = dataclasses.replace(held, lease_until=held.created)
+    runs.save(again)
+    assert pretended.worker(name="elsewhere:1:1").do_next().run_id == held.run_id
+    assert [r.pipeline for r in queued(pretended.catalog).values() if not r.after] == ["counts"], "once"
+
+
+def test_what_waits_for_a_run_that_failed_fails_with_it_and_comes_back_with_it(pretended, monkeypatch):
+    good = worker.execute
+
+    def broken(*_args, **_others):
+        raise PipelineError("too hot")
+
+    monkeypatch.setattr(worker, "execute", broken)
+    failed = pretended.worker().do_next()
+    assert failed.status is RunStatus.FAILED
+    assert pretended.worker().do_next() is None
+    found = {r.pipeline: r for r in pretended.catalog.runs.find()}
+    assert {r.status for r in found.values()} == {RunStatus.FAILED}
+    assert "too hot" in found["counts"].error
+    monkeypatch.setattr(worker, "execute", good)
+    pretended.catalog.runs.retry(failed.run_id)
+    assert pretended.worker().do_next().status is RunStatus.SUCCEEDED
+    assert "counts" in names(queued(pretended.catalog).values())

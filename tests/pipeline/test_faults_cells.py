@@ -112,7 +112,7 @@ def test_output_that_never_arrives_is_no_success(center, monkeypatch):
 
 def test_nothing_that_a_run_started_outlives_it(center):
     """Neither a child in a session of its own, nor the child of a child that is gone."""
-    orphan = "import os, subprocess, sys; print(subprocess.Popen(['sleep', '50'], start_new_session=True, stdout=subprocess.DEVNULL).pid, flush=True)"
+    orphan = "import os, subprocess, sys; print(subprocess.Popen(['sleep', '50'], start_new_session=True, stdout=-3, stderr=-3).pid, flush=True)"
     code = f"""\
 import subprocess
 a = subprocess.Popen(["sleep", "50"], start_new_session=True).pid

@@ -144,11 +144,14 @@ def test_kernels_are_replaced_after_some_runs_and_when_code_has_changed(center):
 
 def test_imports_that_cannot_be_done_leave_fresh_kernels(center, caplog):
     with KernelPool(center.environment, imports=["no_such_module"]) as pool:
-        for _ in range(8):
-            assert not pool.wait_ready(0.3)
+        until = time.monotonic() + 60
+        while len(caplog.records) < 3 and time.monotonic() < until:
+            assert not pool.wait_ready(0.1)
             pool.start()
+        pool.start()
+        assert not pool.wait_ready(0.5)
         assert pool.take(center.environment) is None
-        assert 1 <= sum("warm kernels ended" in r.getMessage() for r in caplog.records) <= 3
+        assert [r.getMessage() for r in caplog.records] == ["warm kernels ended"] * 3, "not for ever"
     assert "no_such_module" in caplog.records[0].said
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stixlab.archive import Archive
 from stixlab.catalog import MemoryCatalog
 from stixlab.client import Lab
-from stixlab.client.runs import QueueDesk, RunDesk
+from stixlab.client.runs import QueueDesk, RunDesk, open_desk
 from stixlab.model import Product, Run, RunStatus
-from stixlab.pipeline.cache import plan_run
 from stixlab.settings import Settings
 from tests.support.pipelines import write_notebook
 
@@ -23,7 +21,7 @@ GIVEN = {"start": "2022-03-01", "end": "2022-03-02", "origin": ""}
 def make_run(number: int = 1, status: RunStatus = RunStatus.SUCCEEDED, **facts: Any) -> Run:
     """A run that was asked for `number` hours before `NOW`."""
     created = NOW - timedelta(hours=number)
-    begun = status not in (RunStatus.QUEUED,)
+    begun = status is not RunStatus.QUEUED
     ended = begun and status is not RunStatus.RUNNING
     known = {
         "run_id": f"trial-{number:016x}",
@@ -59,7 +57,7 @@ def make_desk(catalog: Any, folder: Path, *, user: str = "ada", operator: bool =
     """The desk of somebody, with the one pipeline ``trial``."""
     if not (folder / "trial.ipynb").exists():
         write_notebook(folder)
-    return QueueDesk(catalog, folder, partial(plan_run, catalog), user, operator)
+    return open_desk(catalog, folder, user=user, operator=operator)
 
 
 def make_lab(home: Path, *, catalog: Any = None, desk: RunDesk | None = None, access: str = "team") -> Lab:
@@ -71,6 +69,6 @@ def make_lab(home: Path, *, catalog: Any = None, desk: RunDesk | None = None, ac
         catalog=stores,
         archive=Archive(home / "archive", writable=True),
         clock=None,
-        run_pipeline=lambda name, given: chosen.submit(name, given),
+        run_pipeline=chosen.submit,
         desk=chosen,
     )
