@@ -16,7 +16,7 @@ from stixlab.pipeline.identity import make_run
 from stixlab.pipeline.inputs import find_inputs, flares_content
 from stixlab.pipeline.parameters import check_parameters
 
-__all__ = ["cached_run", "outputs_stand", "plan_run"]
+__all__ = ["cached_run", "outputs_stand", "plan_run", "products_of"]
 
 
 def cached_run(catalog: Any, spec: PipelineSpec, parameters: Mapping[str, Any]) -> Run | None:
@@ -116,9 +116,15 @@ def outputs_stand(catalog: Any, run: Run) -> bool:
             flares = catalog.flares.find(start=start, end=end, origin=told["origin"])
             if flares_content(flares) != told["content_sha256"]:
                 return False
-        products = told.get("products", {})
+        products = products_of(told)
         if products:
             now = catalog.products.get_many(products)
-            if any(name not in now or now[name].content_sha256 != sha for name, sha in products.items()):
+            if any(k not in now or sha not in ("", now[k].content_sha256) for k, sha in products.items()):
                 return False
     return True
+
+
+def products_of(told: Mapping[str, Any]) -> dict[str, str]:
+    """Products of an output of a run, with the hash of their content; empty hashes where only ids were kept."""
+    named = told.get("products", {})
+    return dict(named) if isinstance(named, Mapping) else dict.fromkeys(named, "")

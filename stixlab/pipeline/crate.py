@@ -17,6 +17,7 @@ from typing import Any
 from stixlab.errors import ConflictError
 from stixlab.files import TEMPORARY, write_failed
 from stixlab.model.run import RunStatus
+from stixlab.pipeline.cache import products_of
 from stixlab.pipeline.declaration import FLARE_LIST
 from stixlab.pipeline.facts import RunFacts, flare_documents
 from stixlab.pipeline.provenance import prov_json
@@ -200,7 +201,7 @@ def _results(crate: Any, facts: RunFacts, parts: Path) -> list[Any]:
                 crate, path, f"outputs/{path.name}", name, "application/json", identifier=content
             )
             results.append(file)
-        for product, sha256 in sorted(told.get("products", {}).items()):
+        for product, sha256 in sorted(products_of(told).items()):
             if product in facts.files:
                 path = facts.files[product]
                 file = _add_file(

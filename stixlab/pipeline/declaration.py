@@ -92,6 +92,13 @@ class PipelineSpec:
     """What is this near to the range of a run counts as its input, seconds."""
     priority: int = 0
     """Added to that of the runs, which depends on who asks; higher ones go first."""
+    may_make: tuple[str, ...] = ()
+    """Product types that it delivers where there are data of them; at most once each."""
+
+    @property
+    def delivers(self) -> tuple[str, ...]:
+        """All that may come of a run."""
+        return (*self.makes, *self.may_make)
 
     @property
     def has_range(self) -> bool:

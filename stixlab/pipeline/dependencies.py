@@ -60,7 +60,7 @@ def _edges(specs: Iterable[PipelineSpec]) -> dict[str, list[str]]:
     """For each pipeline those it follows."""
     known = list(specs)
     return {
-        s.name: [u.name for u in known if s.schedule == ON_NEW_PRODUCT and set(u.makes) & set(s.needs)]
+        s.name: [u.name for u in known if s.schedule == ON_NEW_PRODUCT and set(u.delivers) & set(s.needs)]
         for s in known
     }
 
@@ -152,7 +152,7 @@ def plan_units(
     wanted = set(units)
     runs: dict[Unit, Run] = {}
     for spec in order:
-        upstream = [s.name for s in order if set(s.makes) & set(spec.needs)]
+        upstream = [s.name for s in order if set(s.delivers) & set(spec.needs)]
         for unit in sorted(u for u in wanted if u.pipeline == spec.name):
             near = (
                 u._replace(pipeline=name)
@@ -165,7 +165,7 @@ def plan_units(
                 continue
             runs[unit] = run
             if _is_to_be_done(run):
-                wanted |= {Unit(s.name, unit.origin, unit.day) for s in dependants_of(order, spec.makes)}
+                wanted |= {Unit(s.name, unit.origin, unit.day) for s in dependants_of(order, spec.delivers)}
     return list(runs.values())
 
 
@@ -220,8 +220,8 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
         unit
         for name, told in run.outputs.items()
         for spec in dependants_of(specs, [name])
-        for day in _days_of(catalog, run, told)
-        for n, unit in enumerate(units_near(spec, told.get("origin", ""), day))
+        for origin, day in _days_of(catalog, run, told)
+        for n, unit in enumerate(units_near(spec, origin, day))
         if n == 0 or _has_data(catalog, spec, unit)
     }
     if not units:
@@ -274,22 +274,22 @@ def _followers(runs: list[Run], first: set[str]) -> set[str]:
     return found
 
 
-def _days_of(catalog: Any, run: Run, told: Mapping[str, Any]) -> list[str]:
-    """UTC days that a result is about: those of its products, else those of the run's range."""
+def _days_of(catalog: Any, run: Run, told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Origins and UTC days that a result is about: those of its products, else those of the run's range."""
     from stixlab.pipeline.outputs import range_of
 
     if products := told.get("products"):
         found = catalog.products.get_many(products).values()
-        spans = [(p.start, p.end) for p in found]
+        spans = [(p.origin, p.start, p.end) for p in found]
     elif {"start", "end"} <= set(run.parameters):
-        spans = [range_of(run.parameters)]
+        spans = [(told.get("origin", ""), *range_of(run.parameters))]
     else:
         spans = []
     days = set()
-    for start, end in spans:
+    for origin, start, end in spans:
         moment = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         while moment < end:
-            days.add(f"{moment:%Y-%m-%d}")
+            days.add((origin, f"{moment:%Y-%m-%d}"))
             moment += _DAY
     return sorted(days)
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from stixlab.pipeline.kernel import KernelSetup
-from stixlab.pipeline.limits import Watch, end_processes
+from stixlab.pipeline.limits import Watch, end_processes, socket_folder
 from stixlab.pipeline.warm import WarmKernel
 
 __all__ = ["CellClock", "KernelSeat", "StixlabEngine", "run_papermill"]
@@ -99,7 +98,7 @@ class KernelSeat:
         """The kernel's process, kept after its end."""
         self.said = ""
         """What the process wrote itself, known at its end: last words of a crash, output of its children."""
-        self._sockets = warm.folder if warm else Path(tempfile.mkdtemp(prefix="stixlab-"))
+        self._sockets = warm.folder if warm else socket_folder()
         self._output = warm.output_file if warm else self._sockets / "output"
 
     @property

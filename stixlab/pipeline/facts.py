@@ -15,7 +15,7 @@ from stixlab.files import sha256_of
 from stixlab.model.flare import Flare
 from stixlab.model.product import Product
 from stixlab.model.run import Run, RunStatus
-from stixlab.pipeline.cache import outputs_stand
+from stixlab.pipeline.cache import outputs_stand, products_of
 from stixlab.pipeline.declaration import FLARE_LIST, PipelineSpec
 
 __all__ = ["RunFacts", "gather_facts"]
@@ -112,9 +112,9 @@ def _with_outputs(catalog: Any, archive: Archive, facts: RunFacts) -> RunFacts:
         if name == FLARE_LIST and facts.stand:
             start, end = range_of(facts.run.parameters)
             flares = tuple(catalog.flares.find(start=start, end=end, origin=output["origin"]))
-        told |= output.get("products", {})
+        told |= products_of(output)
     found = catalog.products.get_many(told) if told else {}
-    products = {k: p for k, p in found.items() if p.content_sha256 == told[k]}
+    products = {k: p for k, p in found.items() if told[k] in ("", p.content_sha256)}
     files = {k: path for k, p in products.items() if (path := _existing(archive, p.fits)) is not None}
     return dataclasses.replace(facts, flares=flares, products=products, files=files)
 

@@ -69,9 +69,12 @@ def read_front_matter(cells: list[Cell], place: Place) -> dict[str, Any]:
         raise place.error(missing[0], "missing")
     if unknown := [str(name) for name in front if name not in FIELDS]:
         raise place.error(unknown[0], f"unknown; the fields are {', '.join(sorted(FIELDS))}")
-    return {name: read(front.get(name), name, place) for name, read in FIELDS.items()} | {
-        "window": check_window(front.get("window"), str(front.get("schedule", MANUAL)), place)
-    }
+    fields = {name: read(front.get(name), name, place) for name, read in FIELDS.items()}
+    if not fields["makes"] and not fields["may_make"]:
+        raise place.error("makes", "expected at least one result; a notebook that makes none is an app")
+    if twice := sorted(set(fields["makes"]) & set(fields["may_make"])):
+        raise place.error("may_make", f"{', '.join(twice)} stands under 'makes', too; name it once")
+    return fields | {"window": check_window(front.get("window"), str(front.get("schedule", MANUAL)), place)}
 
 
 def _text(value: Any, name: str, place: Place) -> str:
@@ -100,11 +103,8 @@ def _needs(value: Any, name: str, place: Place) -> tuple[str, ...]:
     return names
 
 
-def _makes(value: Any, name: str, place: Place) -> tuple[str, ...]:
-    names = _needs(value, name, place)
-    if not names:
-        raise place.error(name, "expected at least one result; a notebook that makes none is an app")
-    return names
+def _may_make(value: Any, name: str, place: Place) -> tuple[str, ...]:
+    return _needs([] if value is None else value, name, place)
 
 
 def _schedule(value: Any, name: str, place: Place) -> str:
@@ -204,7 +204,8 @@ FIELDS: Mapping[str, Callable[[Any, str, Place], Any]] = {
     "summary": _text,
     "authors": _authors,
     "needs": _needs,
-    "makes": _makes,
+    "makes": _needs,
+    "may_make": _may_make,
     "schedule": _schedule,
     "window": _as_is,
     "margin": _margin,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +15,10 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Limits", "Watch", "end_processes", "oom_kills", "readable_bytes"]
+__all__ = ["Limits", "Watch", "end_processes", "oom_kills", "readable_bytes", "socket_folder"]
 
 _MB = 1_000_000
+_SOCKETS = "stixlab-kernel-"
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,17 @@ def _strays(session: int | None, folder: Path | None) -> Iterator[int]:
             of_session = session is not None and os.getsid(pid) == session
             if of_session or (mark and mark in (entry / "environ").read_bytes()):
                 yield pid
+
+
+def socket_folder() -> Path:
+    """A new folder for the sockets of kernels, seen by its owner only; those of processes that are gone are removed."""
+    root = Path(tempfile.gettempdir())
+    for old in root.glob(f"{_SOCKETS}*"):
+        pid = old.name.removeprefix(_SOCKETS).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and not psutil.pid_exists(int(pid)) and old.stat().st_uid == os.getuid():
+                shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_SOCKETS}{os.getpid()}-"))
 
 
 def oom_kills() -> int:

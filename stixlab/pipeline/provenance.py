@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from stixlab.pipeline.cache import products_of
 from stixlab.pipeline.facts import RunFacts
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _made(document: ProvDocument, facts: RunFacts) -> list[tuple[ProvEntity, boo
             sha256=told.get("content_sha256", ""),
         )
         made.append((document.entity(f"stixlab:result/{run.run_id}/{name}", attributes), True))
-        for product, sha256 in sorted(told.get("products", {}).items()):
+        for product, sha256 in sorted(products_of(told).items()):
             entity = document.entity(
                 f"stixlab:content/{sha256}/{product}", _attributes(id=product, sha256=sha256)
             )

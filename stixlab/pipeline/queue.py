@@ -151,6 +151,8 @@ def work(
     """
     prepare()
     worker = Worker(catalog, pipelines, archive, environment, stop=stop, **more)
+    told = {"worker": worker.name, "only": worker.only}
+    log.info("worker began", extra=told)
     done_at: float | None = None
     while not stop():
         try:
@@ -163,6 +165,7 @@ def work(
             idle = True
         if idle:
             _wait(poll_s, stop)
+    log.info("worker ended", extra=told)
 
 
 def _do_between(between: Callable[[], None]) -> None:

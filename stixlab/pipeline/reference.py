@@ -31,9 +31,10 @@ def reference_page(spec: PipelineSpec, others: Iterable[PipelineSpec] = (), *, l
     facts = [
         ("Needs", _code(spec.needs)),
         ("Makes", _code(spec.makes)),
+        ("Makes where there are data", _code(spec.may_make)),
         ("Runs", _when(spec)),
         ("Follows", _code(_upstream(spec, known))),
-        ("Is followed by", _code(s.name for s in dependants_of(known, spec.makes))),
+        ("Is followed by", _code(s.name for s in dependants_of(known, spec.delivers))),
         ("Limits", _limits(spec)),
         ("Kernel", spec.kernel if spec.kernel == "fresh" else "warm: ready before the run"),
         ("Fatal warnings", _code(spec.fatal_warnings)),
@@ -73,7 +74,7 @@ def _code(names: Iterable[str]) -> str:
 
 
 def _upstream(spec: PipelineSpec, known: Iterable[PipelineSpec]) -> list[str]:
-    return [s.name for s in known if dependants_of([spec], s.makes)]
+    return [s.name for s in known if dependants_of([spec], s.delivers)]
 
 
 def _when(spec: PipelineSpec) -> str:

@@ -65,6 +65,7 @@ def read_spec(path: Path) -> PipelineSpec:
         window=front["window"],
         margin_s=front["margin"],
         priority=front["priority"],
+        may_make=front["may_make"],
     )
     place.cell = 1
     _check_together(spec, place)

@@ -26,6 +26,7 @@ from typing import Any, Self
 import psutil
 
 from stixlab.pipeline.kernel import KernelSetup
+from stixlab.pipeline.limits import socket_folder
 
 __all__ = ["IMPORTS", "KernelPool", "WarmKernel"]
 
@@ -241,7 +242,7 @@ class _ZygoteProcess:
         spare: int,
         told: Callable[[_ZygoteProcess], None],
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"stixlab-{os.getpid()}-"))
+        self.folder = socket_folder()
         self.forks = 0
         self.spares: list[WarmKernel] = []
         self._kernels: dict[int, WarmKernel] = {}

@@ -95,7 +95,7 @@ def test_a_member_runs_a_pipeline_from_a_cell_with_a_bar_and_reads_its_notebook(
     assert member.locator(".jp-OutputArea [role=progressbar], .jp-OutputArea .widget-hprogress").count() >= 1
     run = json.loads(stixlab(platform.environment, "runs", "--json").splitlines()[0])
     member.goto(f"/services/team/runs/{run['run_id']}")
-    assert "stixlab.start_run" in member.content()
+    assert "stixlab.start_run" in member.locator("body").inner_text()
     assert member.outside == []
 
 

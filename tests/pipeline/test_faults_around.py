@@ -81,7 +81,7 @@ def test_what_stands_in_for_a_result_but_is_no_file_is_not_read(center):
     assert_red(center, run_once(center), "no regular file")
 
 
-@pytest.mark.parametrize(("given", "words"), [({"strat": "2022"}, "strat"), ({"origin": "moon"}, "moon")])
+@pytest.mark.parametrize(("given", "words"), [({"begin": "2022"}, "begin"), ({"origin": "moon"}, "moon")])
 def test_a_wrong_parameter_is_refused_before_anything_starts(center, given, words):
     path = write_trial(center.pipelines, STAGE)
     with pytest.raises(ParameterError, match=words):

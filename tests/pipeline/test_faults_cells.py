@@ -106,8 +106,9 @@ def test_a_kernel_that_is_dead_at_its_start_is_tried_again(center, monkeypatch):
 def test_output_that_never_arrives_is_no_success(center, monkeypatch):
     monkeypatch.setattr("stixlab.pipeline.engine._OUTPUT_S", 1)
     quiet = "from ipykernel.kernelapp import IPKernelApp\nIPKernelApp.instance().iopub_thread.stop()"
-    write_trial(center.pipelines, STAGE, quiet)
+    path = write_trial(center.pipelines, STAGE, quiet)
     assert_red(center, run_once(center), "cell 5", "cut short", again=True)
+    assert plain_papermill(path, center.folder / "plain") == "CellTimeoutError"
 
 
 def test_nothing_that_a_run_started_outlives_it(center):

@@ -2,11 +2,13 @@
 
 import json
 import os
+import tempfile
 import time
 
 import pytest
 
 from stixlab.model import RunStatus
+from stixlab.pipeline.limits import socket_folder
 from stixlab.pipeline.runner import kernel_environment
 from stixlab.pipeline.warm import KernelPool
 from tests.pipeline.test_faults_cells import is_alive
@@ -182,3 +184,12 @@ def test_closing_a_pool_ends_all_it_made(center):
         time.sleep(0.02)
     assert not any(map(is_alive, pids))
     assert not zygote.folder.exists()
+
+
+def test_folders_of_processes_that_are_gone_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone, mine = tmp_path / "stixlab-kernel-4194999-x", socket_folder()
+    gone.mkdir()
+    another = socket_folder()
+    assert sorted(tmp_path.iterdir()) == sorted([mine, another])
+    assert another.stat().st_mode & 0o77 == 0
