@@ -16,7 +16,7 @@ from stixlab.ingest.receive import DayKey
 from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import find_pipelines
 from stixlab.pipeline.identity import make_run
-from stixlab.pipeline.queue import find_inputs
+from stixlab.pipeline.inputs import find_inputs
 
 __all__ = ["queue_runs", "runs_for_days"]
 

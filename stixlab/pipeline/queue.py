@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,16 @@ from stixlab.errors import CatalogError, ConflictError, NotInCatalogError, Stixl
 from stixlab.model.run import Run, RunStatus
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.identity import make_run
-from stixlab.pipeline.outputs import commit_outputs, range_of
+from stixlab.pipeline.inputs import find_inputs
+from stixlab.pipeline.outputs import commit_outputs
 from stixlab.pipeline.parameters import check_parameters
-from stixlab.pipeline.runner import Execution, execute
+from stixlab.pipeline.runner import Execution, execute, stage_folder
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["INPUT_MARGIN", "Worker", "drain", "find_inputs", "run_now", "work"]
+__all__ = ["Worker", "drain", "run_now", "work"]
 
 log = logging.getLogger(__name__)
 
-INPUT_MARGIN = timedelta(hours=1)
-"""Products this near to the range of a run count as its inputs, since pipelines read a margin."""
 LEASE_S = 60.0
 """Without a sign of life for so long, a run goes to another worker."""
 _POLL_S = 1.0
@@ -168,22 +168,6 @@ def _wait(seconds: float, stop: Callable[[], bool]) -> None:
         time.sleep(min(left, 0.2))
 
 
-def find_inputs(catalog: Any, spec: PipelineSpec, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Content of the products in the range of a run, of the types it needs."""
-    names = {p.name for p in spec.parameters}
-    if not {"start", "end"} <= names:
-        return {}
-    start, end = range_of(dict(parameters))
-    origin = parameters.get("origin") or None
-    return {
-        p.product_id: p.content_sha256
-        for kind in spec.needs
-        for p in catalog.products.find(
-            type=kind, level="L1", origin=origin, start=start - INPUT_MARGIN, end=end + INPUT_MARGIN
-        )
-    }
-
-
 @dataclass(frozen=True)
 class Worker:
     """One process that executes runs, one at a time."""
@@ -266,20 +250,22 @@ class Worker:
         try:
             execution = self._execute(run, folder, lost)
             self._check_ours(run, lost)
-            delivered = commit_outputs(self.catalog, run, execution.outputs)
+            delivered = commit_outputs(self.catalog, run, execution.outputs, archive=self.archive)
         except (ConflictError, CatalogError):
             raise
         except Exception as error:  # the runner's edge: whatever went wrong, the run says so
             if not isinstance(error, StixlabError):
                 log.exception("run failed", extra={"run_id": run.run_id})
             return self._failed(run, folder, error)
+        finally:
+            shutil.rmtree(stage_folder(folder), ignore_errors=True)
         inputs = {k: v for output in execution.outputs.values() for k, v in output.inputs.items()}
         return dataclasses.replace(
             run,
             status=RunStatus.SUCCEEDED,
             finished=datetime.now(UTC),
             notebook=f"{run_key(run.run_id)}/{execution.notebook.name}",
-            inputs=inputs,
+            inputs=inputs or run.inputs,
             outputs=delivered,
             lease_until=None,
             machine=platform.node(),

@@ -20,10 +20,11 @@ from stixlab.errors import PipelineError
 from stixlab.files import TEMPORARY, new_file, sha256_of, write_bytes, write_failed
 from stixlab.model.run import Run
 from stixlab.pipeline.outputs import Output, read_outputs
+from stixlab.pipeline.products import check_saved
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["Execution", "execute", "kernel_environment"]
+__all__ = ["Execution", "execute", "kernel_environment", "stage_folder"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,19 @@ def kernel_environment(environment: Mapping[str, str], **extra: str) -> dict[str
         Variables to add or replace.
     """
     return {k: v for k, v in environment.items() if _ALLOWED.fullmatch(k)} | extra
+
+
+def stage_folder(folder: Path) -> Path:
+    """Folder for the files of the products of a run; it stays when the notebook is done, until they are taken over.
+
+    By its name it goes away with the next writer if this process does not live to see that.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    """
+    return folder / f"{TEMPORARY}{os.getpid()}-products"
 
 
 def execute(
@@ -99,6 +113,7 @@ def execute(
     """
     work = folder / f"{TEMPORARY}{os.getpid()}-work"
     shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(stage_folder(folder), ignore_errors=True)
     try:
         (folder / "failed.ipynb").unlink(missing_ok=True)
         work.mkdir(parents=True)
@@ -120,9 +135,11 @@ def execute(
                 progress=progress,
             )
             _check_cells(source, executed)
-            outputs = read_outputs(work, spec.makes)
+            outputs = read_outputs(work, spec.makes, spec.may_make)
+            check_saved(stage_folder(folder), outputs)
         except PipelineError as error:
             _keep_failed(executed, folder / "failed.ipynb", _provenance(run, spec, started), error)
+            shutil.rmtree(stage_folder(folder), ignore_errors=True)
             raise
         finished = datetime.now(UTC)
         inputs = {k: v for o in outputs.values() for k, v in o.inputs.items()}
@@ -154,6 +171,8 @@ def _prepare(run: Run, spec: PipelineSpec, work: Path) -> Path:
         "parameters": run.parameters,
         "needs": list(spec.needs),
         "makes": list(spec.makes),
+        "may_make": list(spec.may_make),
+        "stage": str(stage_folder(work.parent)),
     }
     write_bytes(work / REQUEST_NAME, json.dumps(request, indent=1).encode())
     return source

@@ -23,7 +23,16 @@ import yaml
 from stixlab.errors import PipelineError
 from stixlab.vocabulary import PRODUCT_TYPES
 
-__all__ = ["RESULTS", "TRIGGERS", "Parameter", "PipelineSpec", "json_schema", "read_spec"]
+__all__ = [
+    "MADE_FROM_NOTHING",
+    "OTHER_NEEDS",
+    "RESULTS",
+    "TRIGGERS",
+    "Parameter",
+    "PipelineSpec",
+    "json_schema",
+    "read_spec",
+]
 
 TYPES: Mapping[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 """Types a parameter may have, as they are written."""
@@ -31,7 +40,11 @@ TRIGGERS = ("manual", "on new product")
 """When a pipeline may run."""
 RESULTS = ("flare-list",)
 """Results a pipeline may deliver, beside product types."""
-_KEYS = {"title", "summary", "authors", "needs", "makes", "schedule", "timeout", "parameters"}
+OTHER_NEEDS = ("packets", "kernels")
+"""What a pipeline may read beside product types: stored packets, sources of orbit, attitude and clock."""
+MADE_FROM_NOTHING = ("asp-ephemeris",)
+"""Product types that no packets are needed for."""
+_KEYS = {"title", "summary", "authors", "needs", "makes", "may_make", "schedule", "timeout", "parameters"}
 _NEEDED = ("title", "summary", "needs", "makes")
 _LIMITS = {"format", "after", "minimum", "maximum", "enum", "required"}
 _TIMEOUT = re.compile(r"(?P<n>\d+(?:\.\d+)?)\s*(?P<unit>s|min|h)")
@@ -76,6 +89,8 @@ class PipelineSpec:
     parameters: tuple[Parameter, ...]
     notebook_sha256: str
     """Hash of the file."""
+    may_make: tuple[str, ...] = ()
+    """Product types that it delivers where there are data of them; at most once each."""
 
 
 class _Place:
@@ -121,6 +136,7 @@ def read_spec(path: Path) -> PipelineSpec:
         timeout_s=front["timeout"],
         parameters=parameters,
         notebook_sha256=hashlib.sha256(content).hexdigest(),
+        may_make=front["may_make"],
     )
 
 
@@ -165,9 +181,13 @@ def _front_matter(cells: list[tuple[str, str, tuple[str, ...]]], place: _Place) 
         raise place.error(unknown[0], f"unknown; the fields are {', '.join(sorted(_KEYS))}")
     _check_texts(front, place)
     front["authors"] = _names(front.get("authors", []), "authors", place)
-    front["needs"] = _names(front["needs"], "needs", place, tuple(PRODUCT_TYPES))
-    front["makes"] = _names(front["makes"], "makes", place, (*RESULTS, *PRODUCT_TYPES))
-    if not front["makes"]:
+    front["needs"] = _names(front["needs"], "needs", place, (*PRODUCT_TYPES, *OTHER_NEEDS))
+    products = (*PRODUCT_TYPES, *MADE_FROM_NOTHING)
+    front["makes"] = _names(front["makes"], "makes", place, (*RESULTS, *products))
+    front["may_make"] = _names(front.get("may_make", []), "may_make", place, products)
+    if twice := set(front["makes"]) & set(front["may_make"]):
+        raise place.error("may_make", f"{', '.join(sorted(twice))} stands under 'makes', too; name it once")
+    if not front["makes"] and not front["may_make"]:
         raise place.error("makes", "expected at least one result; a notebook that makes none is an app")
     front["schedule"] = front.get("schedule", TRIGGERS[0])
     if front["schedule"] not in TRIGGERS:

@@ -10,11 +10,11 @@ from stixlab.catalog import worker_name
 from stixlab.errors import CatalogError, NotInCatalogError
 from stixlab.model import RunStatus
 from stixlab.pipeline import queue
-from stixlab.pipeline.outputs import Output
+from stixlab.pipeline.outputs import Output, range_of
 from stixlab.pipeline.runner import Execution
 from tests.support.pipelines import FIND, GIVEN, SAVE
 
-OUTPUT = Output("flare-list", "simulated", *queue.range_of(GIVEN), {"p": "h"}, ())
+OUTPUT = Output("flare-list", "simulated", *range_of(GIVEN), {"p": "h"}, ())
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""Datasets as Zarr (format 3), by xarray and zarr: written whole, opened lazily, several at once."""
+"""Datasets as Zarr (format 3): written whole, opened lazily by xarray, several at once."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from stixlab.errors import ArchiveError, SchemaError
 from stixlab.files import write_failed
+from stixlab.products.formats.zarr_arrays import LEVEL, write_array, write_group
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,29 +45,57 @@ def write_zarr(ds: xr.Dataset, folder: Path) -> None:
     SchemaError
         If a variable has a type that has no place in the archive.
     """
-    import zarr
-    from zarr.errors import ZarrUserWarning
-
     if folder.exists():
         raise ArchiveError(
             f"writing {folder.name}: expected a folder that does not exist; it does; choose another name"
         )
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind not in "uifMb":
+            raise SchemaError(f"Zarr array {name}: expected numbers or times; found {variable.dtype}")
     chunks = _chunks(ds)
-    encoding = {n: _encoding(n, ds.variables[n], chunks[n]) for n in chunks}
-    ds = ds.assign({n: ds[n].chunk(dict(zip(ds[n].dims, chunks[n], strict=True))) for n in _lazy(ds)})
     try:
-        # An empty chunk is written, too: one that is missing is damage, not zeros.
-        with zarr.config.set({"array.write_empty_chunks": True}), warnings.catch_warnings():
-            # Consolidated metadata are not in the standard yet; whoever does not know them reads the others.
-            warnings.simplefilter("ignore", ZarrUserWarning)
-            ds.to_zarr(folder, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+        (_write_lazy if _lazy(ds) else _write)(ds, folder, chunks)
     except OSError as error:
         raise write_failed(folder, error) from error
 
 
+def _write(ds: xr.Dataset, folder: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
+    """Write a dataset that is in memory."""
+    from xarray.conventions import encode_dataset_coordinates
+
+    variables, attrs = encode_dataset_coordinates(ds)
+    folder.mkdir(parents=True)
+    written = {}
+    for name, variable in variables.items():
+        values, facts = variable.to_numpy(), dict(variable.attrs)
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[ns]").view(np.int64)
+            facts |= {"units": _EPOCH, "calendar": "proleptic_gregorian"}
+        written[str(name)] = write_array(
+            folder / str(name), values, chunks[str(name)], [str(d) for d in variable.dims], facts
+        )
+    write_group(folder, attrs, written)
+
+
+def _write_lazy(ds: xr.Dataset, folder: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
+    """Write a dataset that is computed as it is written, a chunk at a time."""
+    import zarr
+    from zarr.errors import ZarrUserWarning
+
+    encoding = {n: _encoding(ds.variables[n], chunks[n]) for n in chunks}
+    lazy = {n: ds[n].chunk(dict(zip(ds[n].dims, chunks[n], strict=True))) for n in _lazy(ds)}
+    ds = ds.assign({n: v for n, v in lazy.items() if n not in ds.coords})
+    ds = ds.assign_coords({n: v for n, v in lazy.items() if n in ds.coords})
+    # An empty chunk is written, too: one that is missing is damage, not zeros.
+    with zarr.config.set({"array.write_empty_chunks": True}), warnings.catch_warnings():
+        # Consolidated metadata are not in the standard yet; whoever does not know them reads the others.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        ds.to_zarr(folder, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+
+
 def _lazy(ds: xr.Dataset) -> list[str]:
     """Names of the variables that are computed only as they are written."""
-    return [str(n) for n, v in ds.data_vars.items() if v.chunks is not None]
+    return [str(n) for n, v in ds.variables.items() if v.chunks is not None]
 
 
 def chunk_shape(dims: Sequence[str], shape: Sequence[int], item_bytes: int) -> tuple[int, ...]:
@@ -105,19 +134,18 @@ def _chunks(ds: xr.Dataset) -> dict[str, tuple[int, ...]]:
         str(name): chunk_shape([str(d) for d in v.dims], v.shape, v.dtype.itemsize)
         for name, v in ds.variables.items()
     }
-    times = [c for n, chunk in found.items() for d, c in zip(ds[n].dims, chunk, strict=True) if d == "time"]
+    dims = {n: [str(d) for d in ds.variables[n].dims] for n in found}
+    times = [c for n, chunk in found.items() for d, c in zip(dims[n], chunk, strict=True) if d == "time"]
     return {
-        n: tuple(min(times) if d == "time" else c for d, c in zip(ds[n].dims, chunk, strict=True))
+        n: tuple(min(times) if d == "time" else c for d, c in zip(dims[n], chunk, strict=True))
         for n, chunk in found.items()
     }
 
 
-def _encoding(name: str, variable: xr.Variable, chunks: tuple[int, ...]) -> dict[str, Any]:
+def _encoding(variable: xr.Variable, chunks: tuple[int, ...]) -> dict[str, Any]:
     from zarr.codecs import ZstdCodec
 
-    if variable.dtype.kind not in "uifMb":
-        raise SchemaError(f"Zarr array {name}: expected numbers or times; found {variable.dtype}")
-    encoding: dict[str, Any] = {"chunks": chunks, "compressors": [ZstdCodec(level=1, checksum=True)]}
+    encoding: dict[str, Any] = {"chunks": chunks, "compressors": [ZstdCodec(level=LEVEL, checksum=True)]}
     if variable.dtype.kind == "M":
         encoding |= {"units": _EPOCH, "dtype": "int64"}
     if variable.dtype.kind in "fM":
