@@ -29,7 +29,9 @@ __all__ = [
 
 @click.command("up")
 @click.option(
-    "--no-demo", is_flag=True, help="Leave an empty archive empty; otherwise it gets a simulated day and some real data."
+    "--no-demo",
+    is_flag=True,
+    help="Leave an empty archive empty; otherwise it gets a simulated day and some real data.",
 )
 def up_command(*, no_demo: bool) -> None:
     """Start everything and watch it until Ctrl-C: database, hub, public apps, HTTP service, worker."""

@@ -50,7 +50,7 @@ def draw_products(products: Iterable[tuple[Product, str]]) -> StillFigure:
         axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9)
     else:
         axes.set(xticks=[], yticks=[])
-        axes.text(0.5, 0.5, "all is up to date", transform=axes.transAxes, ha="center", color=INK)
+        axes.text(0.5, 0.5, "nothing was to be made", transform=axes.transAxes, ha="center", color=INK)
     axes.set(xlabel="UTC at the spacecraft")
     finish_still(figure, axes, banner=origin_banner({p.origin for p, _ in found}))
     return figure

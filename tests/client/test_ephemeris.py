@@ -14,7 +14,7 @@ from stixlab.client.ephemeris import (
     get_ephemeris,
     get_flare,
 )
-from stixlab.errors import ParameterError
+from stixlab.errors import ParameterError, TimeError
 from stixlab.settings import Settings
 
 
@@ -68,3 +68,13 @@ def test_a_flare_is_seen_from_both_sides(settings: Settings, imported) -> None:
     assert flare.ephemeris.kind == "product"
     with pytest.raises(ParameterError, match="one time"):
         get_flare(["2022-11-11", "2022-11-12"], 0, 0, settings=settings)
+
+
+def test_a_time_that_no_kernel_covers_is_told_with_what_is_covered(tmp_path: Path, real_data: Path) -> None:
+    settings = Settings(home=tmp_path, spice=real_data / "spice" / "stix_min.tm")
+    with pytest.raises(TimeError, match=r"found 2045-01-01.*covered: kernels .* to .*STIXLAB_SPICE"):
+        get_ephemeris("2045-01-01", settings=settings, kind="kernel")
+    with pytest.raises(TimeError, match="expected UTC such as"):
+        get_ephemeris("01/02/2022", settings=settings)
+    with pytest.raises(TimeError, match="expected a meta-kernel or a folder"):
+        get_ephemeris("2021-01-01", settings=Settings(home=tmp_path, spice=tmp_path / "none.tm"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -12,12 +13,12 @@ import numpy as np
 
 from stixlab.errors import ArchiveError, SchemaError
 from stixlab.files import write_failed
-from stixlab.products.formats.zarr_arrays import LEVEL, write_array, write_group
+from stixlab.products.formats.zarr_arrays import LEVEL, open_array, write_array, write_group
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chunk_shape", "open_many", "open_zarr", "write_zarr"]
+__all__ = ["chunk_shape", "open_many", "open_zarr", "stored_sha256", "write_zarr"]
 
 CHUNK_TIMES = 32_768
 """Bins in a chunk at most: a day of bins of 4 s (21,600) is one chunk."""
@@ -176,6 +177,36 @@ def open_zarr(folder: Path) -> xr.Dataset:
         if "flag_values" in variable.attrs:
             variable.attrs["flag_values"] = np.array(variable.attrs["flag_values"], dtype=variable.dtype)
     return ds
+
+
+def stored_sha256(folder: Path) -> str:
+    """What `stixlab.products.merging.content_sha256` says of a stored dataset: all of it is read, a variable at a time.
+
+    Raises
+    ------
+    ArchiveError
+        If the folder is missing, is no dataset, or lacks a chunk or has a damaged one.
+    """
+    import xarray as xr
+
+    from stixlab.products.merging import content_sha256
+
+    try:
+        document = json.loads((folder / "zarr.json").read_bytes())
+        arrays = document["consolidated_metadata"]["metadata"]
+        variables = {}
+        for name, facts in arrays.items():
+            values, attrs = open_array(folder / name).read(), facts["attributes"]
+            if attrs.get("units") == _EPOCH and values.dtype == np.int64:
+                values, attrs = values.view("datetime64[ns]"), {}
+            variables[name] = xr.Variable(facts["dimension_names"], values, attrs, fastpath=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ArchiveError(
+            f"{folder.name}: expected a Zarr dataset; {error}; it is missing or damaged: make the product again"
+            " from its raw files",
+            path=folder,
+        ) from error
+    return content_sha256(xr.Dataset(variables))
 
 
 def _check_chunks(ds: xr.Dataset, folder: Path) -> None:

@@ -8,9 +8,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stixlab.errors import ArchiveError
 from stixlab.products.formats import zarr as form
-from stixlab.products.formats.zarr import write_zarr
+from stixlab.products.formats.zarr import open_zarr, stored_sha256, write_zarr
 from stixlab.products.formats.zarr_arrays import open_array, write_array
+from stixlab.products.merging import content_sha256
 from tests.support.light_curves import light_curve_dataset
 
 
@@ -93,3 +95,25 @@ def test_a_damaged_chunk_is_an_error(tmp_path, content):
 def test_an_attribute_that_has_no_place_is_refused(tmp_path):
     with pytest.raises(TypeError, match="found set"):
         write_array(tmp_path / "a", np.arange(2), (2,), ["time"], {"names": {1}})
+
+
+@pytest.mark.parametrize("n_bins", [300, 0])
+def test_the_hash_of_what_is_stored_is_that_of_the_dataset(tmp_path, n_bins):
+    ds = light_curve_dataset().isel(time=slice(n_bins))
+    write_zarr(ds, tmp_path / "a")
+    assert stored_sha256(tmp_path / "a") == content_sha256(ds) == content_sha256(open_zarr(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("change", ["gone", "chunk gone", "chunk damaged", "document damaged"])
+def test_what_is_damaged_has_no_hash(tmp_path, change):
+    folder = tmp_path / "a"
+    if change != "gone":
+        write_zarr(light_curve_dataset(), folder)
+    if change == "chunk gone":
+        (folder / "triggers" / "c" / "0").unlink()
+    elif change == "chunk damaged":
+        (folder / "triggers" / "c" / "0").write_bytes(b"else")
+    elif change == "document damaged":
+        (folder / "zarr.json").write_text("{}")
+    with pytest.raises(ArchiveError, match="missing or damaged"):
+        stored_sha256(folder)
