@@ -9,7 +9,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "connect", "start_run"]
+__all__ = ["__version__", "connect", "start_run", "to_timeseries"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from stixlab import factory
 
         return getattr(factory, name)
+    if name == "to_timeseries":
+        from stixlab.analysis.timeseries import to_timeseries
+
+        return to_timeseries
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -120,9 +120,10 @@ def start_run(pipeline: str, /, **parameters: Any) -> RunSession:
     PipelineError
         If the notebook runs under other parameters than were asked for.
     """
+    from stixlab.ingest.run_products import write_datasets
     from stixlab.pipeline.session import start_run as begin
 
-    return begin(connect(), pipeline, **parameters)
+    return begin(connect(), pipeline, write_datasets, **parameters)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 TEMPORARY = ".incoming-"
+_FLUSHED_AT_ONCE = 4
 
 
 def write_failed(path: Path, error: OSError) -> ArchiveError:
@@ -46,7 +48,7 @@ def write_failed(path: Path, error: OSError) -> ArchiveError:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names within a folder last."""
+    """Make the names within a folder, or the content of a file, last."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -55,15 +57,19 @@ def flush_folder(folder: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Make all files and names below a folder last."""
-    for here, _, names in os.walk(folder):
-        for name in names:
-            handle = os.open(Path(here, name), os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        flush_folder(Path(here))
+    """Make all files and names below a folder last.
+
+    Several at a time: the disk then takes many of them in one go.
+    """
+    paths = [p for here, _, names in os.walk(folder) for p in (*(Path(here, n) for n in names), Path(here))]
+    with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
+        for _ in pool.map(_flush_all, [paths[i::_FLUSHED_AT_ONCE] for i in range(_FLUSHED_AT_ONCE)]):
+            pass
+
+
+def _flush_all(paths: list[Path]) -> None:
+    for path in paths:
+        flush_folder(path)
 
 
 def _temporary(path: Path) -> Path:

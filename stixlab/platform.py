@@ -12,15 +12,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stixlab import factory
-from stixlab.errors import ConflictError, SettingsError
+from stixlab.errors import ConflictError, SettingsError, StixlabError
 from stixlab.hub import accounts
 from stixlab.services import Part, Supervisor, database_part, read_state
 from stixlab.settings import Settings, project_folder
+
+if TYPE_CHECKING:
+    from stixlab.ingest import Ingestor, IngestReport
 
 __all__ = [
     "check_before",
@@ -85,7 +89,7 @@ def make_demonstration(say: Callable[[str], None]) -> None:
 
 
 def demonstrate(settings: Settings, say: Callable[[str], None]) -> bool:
-    """Simulate a day and ingest it, if the archive is empty; whether all went well."""
+    """Simulate a day and ingest it, if the archive is empty, and import real data; whether the day went well."""
     from stixlab.simulation import demonstration
 
     with factory.open_catalog(settings) as catalog:
@@ -97,13 +101,46 @@ def demonstrate(settings: Settings, say: Callable[[str], None]) -> bool:
         truth = demonstration(day, out=settings.home / "demonstration", kinds=("xml",))
         with factory.open_ingestor(settings) as make:
             report = make().ingest([Path(p) for p in truth.files])
+            _tell_problems(report, "demonstration", say)
+            say(
+                f"stixlab: {len(report.products)} products and the flare list made in {report.seconds:.1f} s, all SIMULATED"
+            )
+            _add_measured(make(), say)
+    return not report.failed
+
+
+def _add_measured(ingestor: Ingestor, say: Callable[[str], None]) -> None:
+    """Put the real data beside it that are installed with the package stixpy; without them it goes on.
+
+    Pipelines are left to the worker that `up` starts: nobody waits for them.
+    """
+    from stixlab.ingest.bundled import bundled_source, import_bundled
+    from stixlab.ingest.triggers import queue_runs, runs_for_days
+
+    def queue(days: list[Any]) -> list[dict[str, Any]]:
+        queue_runs(ingestor.catalog, runs_for_days(ingestor.catalog, project_folder("pipelines"), days))
+        return []
+
+    try:
+        report = import_bundled(replace(ingestor, trigger=queue))
+        source = bundled_source()
+    except (StixlabError, OSError) as error:
+        say(f"stixlab: no measured data beside it: {error}; going on without them")
+        return
+    _tell_problems(report, "measured data", say)
+    spans = [[datetime.fromisoformat(p[name]) for name in ("start", "end")] for p in report.products]
+    days = sorted({f"{start + (end - start) / 2:%Y-%m-%d}" for start, end in spans})
+    if days:
+        say(
+            f"stixlab: {len(report.products)} products of {days[0]} to {days[-1]}, MEASURED, taken from {source} in"
+            f" {report.seconds:.1f} s"
+        )
+
+
+def _tell_problems(report: IngestReport, what: str, say: Callable[[str], None]) -> None:
     for problem in [*report.problems, *(f.error for f in report.files), *(r["error"] for r in report.runs)]:
         if problem:
-            say(f"stixlab: demonstration: {problem}")
-    say(
-        f"stixlab: {len(report.products)} products and the flare list made in {report.seconds:.1f} s, all SIMULATED"
-    )
-    return not report.failed
+            say(f"stixlab: {what}: {problem}")
 
 
 def ensure_operator(settings: Settings) -> str | None:

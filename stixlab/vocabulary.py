@@ -14,6 +14,7 @@ from typing import Any
 from stixlab.errors import SchemaError
 
 __all__ = [
+    "CONTEXT_TYPES",
     "DIMS",
     "FLIGHT",
     "ORIGINS",
@@ -25,6 +26,7 @@ __all__ = [
     "Field",
     "ProductType",
     "check",
+    "known_type",
     "product_type",
 ]
 
@@ -81,6 +83,19 @@ _TYPES = (
 PRODUCT_TYPES: Mapping[str, ProductType] = MappingProxyType({t.name: t for t in _TYPES})
 """All product types of the archive, by name."""
 
+_NO_PACKET = (0, 0, 0)
+CONTEXT_TYPES: Mapping[str, ProductType] = MappingProxyType(
+    {
+        t.name: t
+        for t in (
+            ProductType("aux-ephemeris", "Orbit, attitude and aspect (L2)", "AUX", _NO_PACKET),
+            ProductType("asp-ephemeris", "Orbit, attitude and aspect (ANC)", "ASP", _NO_PACKET),
+            ProductType("cal-energy", "Energy calibration of the pixels", "CAL", _NO_PACKET),
+        )
+    }
+)
+"""Types of products that say what was around the measurements: no packets are theirs."""
+
 
 def product_type(name: str) -> ProductType:
     """Product type of that archive name.
@@ -96,6 +111,17 @@ def product_type(name: str) -> ProductType:
         raise SchemaError(
             f"product type: expected one of {', '.join(PRODUCT_TYPES)}; found {name!r}"
         ) from None
+
+
+def known_type(name: str) -> ProductType:
+    """Product type of that archive name, of data or of context.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such type; the message lists the names.
+    """
+    return CONTEXT_TYPES[name] if name in CONTEXT_TYPES else product_type(name)
 
 
 @dataclass(frozen=True)

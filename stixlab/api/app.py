@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from stixlab import __version__
-from stixlab.api import archive, flares, health, lightcurve, metrics, pages, products, runs
+from stixlab.api import archive, flares, health, lightcurve, metrics, pages, products, runs, schema
 from stixlab.api.answers import install_errors
 from stixlab.api.middleware import Compressed, SecurityHeaders
 from stixlab.api.source import Source
@@ -48,7 +48,7 @@ def create_app(lab: Lab | Callable[[], Lab], settings: Settings) -> FastAPI:
     app.add_middleware(Compressed)
     app.add_middleware(SecurityHeaders)
     install_errors(app)
-    for module in (pages, health, metrics, lightcurve, flares, products, runs, archive):
+    for module in (pages, health, metrics, lightcurve, flares, products, runs, schema, archive):
         app.include_router(module.router)
     app.mount("/static/bokeh", StaticFiles(directory=_bokeh_scripts()), name="bokeh")
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")

@@ -20,8 +20,9 @@ router = APIRouter(tags=["archive"])
 FITS_MEDIA_TYPE = "application/fits"
 
 
-_TREES = ("fits", "simulated", "reencoded")
-"""Folders of the archive that are open to everyone: what was measured, and apart from it what was not."""
+_TREES = ("fits", "simulated", "reencoded", "imported")
+"""Folders of the archive that are open to everyone: what was measured, apart from it what was not, and orbit, attitude and
+calibrations of others as received."""
 
 
 @router.get("/data", include_in_schema=False)
@@ -37,7 +38,7 @@ def top() -> Response:
     response_class=HTMLResponse,
 )
 def browse(source: TheSource, tree: str, path: str) -> Response:
-    """What was measured stands below ``fits``; what was simulated or re-encoded stands apart from it.
+    """What was measured stands below ``fits``; what was simulated, re-encoded or imported as it is stands apart from it.
 
     Folders end in a slash; what is not finished or not ours is not there.
     """
@@ -72,7 +73,7 @@ def _hidden(source: TheSource, root: Path, wanted: Path) -> set[str]:
 
 def _product(path: Path) -> str:
     """A file by its product: all versions have the same."""
-    return re.sub(r"_V\d+U?(?=\.|$)", "", str(path))
+    return re.sub(r"_V\d+U?(?=[._]|$)", "", str(path))
 
 
 def _not_there(root: Path, path: str) -> NotInCatalogError:

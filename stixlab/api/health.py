@@ -64,12 +64,12 @@ def _report(source: Source) -> dict[str, Any]:
     }
 
 
-def latest_data(source: Source) -> dict[str, dict[str, Any]]:
-    """For each product type that has data: end of the latest, its age in seconds, its origin."""
+def latest_data(source: Source, origin: str | None = None) -> dict[str, dict[str, Any]]:
+    """For each product type that has data (of an origin): end of the latest, its age in seconds, its origin."""
     now = datetime.now(UTC)
     found: dict[str, dict[str, Any]] = {}
     for name in PRODUCT_TYPES:
-        latest: Product | None = source.lab.catalog.products.latest(type=name)
+        latest: Product | None = source.lab.catalog.products.latest(type=name, origin=origin)
         if latest is not None:
             end = latest.end.astimezone(UTC)
             age_s = round((now - end).total_seconds())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from stixlab import __version__
 from stixlab.api.archive import FITS_MEDIA_TYPE
-from stixlab.api.source import TheSource
+from stixlab.api.source import Source, TheSource
 from stixlab.timing.intervals import Interval, as_text, read_interval
 from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
 
@@ -65,8 +65,8 @@ def lightcurve(
     if format is Kind.CSV:
         return StreamingResponse(_csv(ds, interval), media_type="text/csv; charset=utf-8", headers=headers)
     if format is Kind.FITS:
-        path = _fits(ds)
-        remove = BackgroundTask(path.unlink, missing_ok=True)
+        path = _fits(source, ds, name)
+        remove = BackgroundTask(shutil.rmtree, path.parent, ignore_errors=True)
         return FileResponse(path, media_type=FITS_MEDIA_TYPE, headers=headers, background=remove)
     return StreamingResponse(
         _json(ds, interval), media_type="application/json", headers={"Cache-Control": "max-age=60"}
@@ -173,13 +173,16 @@ def _json(ds: xr.Dataset, interval: Interval) -> Iterator[str]:
     yield "}}\n"
 
 
-def _fits(ds: xr.Dataset) -> Path:
-    """A temporary FITS file of the dataset, in the layout of the archive; removed after it was sent."""
+def _fits(source: Source, ds: xr.Dataset, name: str) -> Path:
+    """A FITS file of the dataset in a folder of its own, with the header of the archive; removed after it was sent."""
+    from stixlab.ingest.headers import place_keywords
     from stixlab.products.formats.fits import write_fits
 
-    handle, name = tempfile.mkstemp(prefix="stixlab-", suffix=".fits")
-    os.close(handle)
-    path = Path(name)
-    path.unlink()
-    write_fits(ds, path, version=1, created=datetime.now(UTC))
-    return path
+    folder = Path(tempfile.mkdtemp(prefix="stixlab-"))
+    try:
+        keywords = place_keywords(ds, source.settings.spice, source.lab.archive)
+        write_fits(ds, folder / name, version=1, created=datetime.now(UTC), keywords=keywords)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder / name

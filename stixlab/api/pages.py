@@ -15,7 +15,7 @@ from stixlab.api.source import Source, TheSource
 from stixlab.api.templates import render
 from stixlab.errors import StixlabError
 from stixlab.model import Product
-from stixlab.vocabulary import ORIGIN_LABELS, PRODUCT_TYPES
+from stixlab.vocabulary import FLIGHT, ORIGIN_LABELS, PRODUCT_TYPES
 
 __all__ = ["router"]
 
@@ -32,7 +32,7 @@ def front(source: TheSource) -> Response:
         facts = source.kept("front", lambda: _facts(source), for_s=_KEPT_S)
     except StixlabError as error:
         log.error("front page without data", extra={"error": error.message})  # noqa: TRY400
-        facts = {"rows": [], "simulated": False, "away": True, "recent": [], "curve": None}
+        facts = {"rows": [], "simulated": False, "mixed": False, "away": True, "recent": [], "curve": None}
         return HTMLResponse(
             render("front.html.j2", **facts), 503, {"Retry-After": "30", "Cache-Control": "no-store"}
         )
@@ -52,23 +52,31 @@ def icon() -> Response:
 
 
 def _facts(source: Source) -> dict[str, Any]:
-    rows = []
-    for name, entry in latest_data(source).items():
-        rows.append(
-            {
-                "type": name,
-                "title": PRODUCT_TYPES[name].title,
-                "latest": entry["latest"],
-                "age": _age(entry["age_s"]),
-                "label": ORIGIN_LABELS[entry["origin"]],
-            }
-        )
+    rows = [_row(name, entry) for name, entry in latest_data(source).items()]
+    made = {row["type"] for row in rows if row["label"]}
+    measured = [_row(name, entry) for name, entry in latest_data(source, FLIGHT).items() if name in made]
+    if made:
+        rows += measured
+        for row in rows:
+            row["label"] = row["label"] or "measured"
+    rows.sort(key=lambda row: list(PRODUCT_TYPES).index(row["type"]))
     return {
         "rows": rows,
-        "simulated": bool(rows) and all(row["label"] for row in rows),
+        "simulated": bool(rows) and all(row["label"] not in {"", "measured"} for row in rows),
+        "mixed": bool(made) and any(row["label"] == "measured" for row in rows),
         "away": False,
         "curve": latest_curve(source),
         "recent": _recent_flares(source),
+    }
+
+
+def _row(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": name,
+        "title": PRODUCT_TYPES[name].title,
+        "latest": entry["latest"],
+        "age": _age(entry["age_s"]),
+        "label": ORIGIN_LABELS[entry["origin"]],
     }
 
 

@@ -11,7 +11,7 @@ from stixlab.api.interval import as_datetimes
 from stixlab.api.source import TheSource
 from stixlab.model import Product
 from stixlab.timing.intervals import read_interval
-from stixlab.vocabulary import ORIGINS, product_type
+from stixlab.vocabulary import ORIGINS, known_type
 
 __all__ = ["router"]
 
@@ -42,7 +42,7 @@ def products(
     source: TheSource,
     *,
     type: Annotated[str | None, Query(description="Archive name, such as ql-lightcurve")] = None,
-    level: Annotated[str | None, Query(pattern="^L[0123](A)?$")] = None,
+    level: Annotated[str | None, Query(pattern="^(L[0123]A?|ANC|CAL)$")] = None,
     start: Annotated[str | None, Query(description="UTC; products that end before it are left out")] = None,
     end: Annotated[str, Query(description="UTC; empty: one day after the start")] = "",
     origin: Annotated[str | None, Query(pattern=f"^({'|'.join(ORIGINS)})$")] = None,
@@ -50,7 +50,7 @@ def products(
     """Products that overlap the interval, each with the address of its FITS file."""
     filters: dict[str, Any] = {"type": type, "level": level, "origin": origin}
     if type is not None:
-        product_type(type)
+        known_type(type)
     if start is not None:
         filters["start"], filters["end"] = as_datetimes(read_interval(start, end))
     found = source.lab.products(**{name: value for name, value in filters.items() if value is not None})

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stixlab.api.source import Source
 from stixlab.errors import NotInCatalogError
 from stixlab.plots.style import BAND_COLOURS
+from stixlab.vocabulary import FLIGHT, ORIGIN_LABELS
 
 __all__ = ["latest_curve", "polylines"]
 
@@ -43,6 +44,7 @@ def latest_curve(source: Source) -> dict[str, Any] | None:
         "height": _HEIGHT,
         "bands": bands,
         "day": str(np.asarray(ds["time"].values)[-1])[:10],
+        "label": ORIGIN_LABELS[str(ds.attrs.get("origin", FLIGHT))],
     }
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stixlab import files
 from stixlab.archive import layout
 from stixlab.errors import ArchiveError
+from stixlab.products.formats.zarr_arrays import open_array
 
 if TYPE_CHECKING:
     from stixlab.archive.store import Archive
@@ -31,6 +32,7 @@ __all__ = [
     "LevelFile",
     "Row",
     "Variable",
+    "list_products",
     "make_row",
     "put_rows",
     "read_contents",
@@ -263,6 +265,20 @@ def make_row(archive: Archive, product: Product) -> tuple[Row, Form, dict[str, A
     return row, form, attrs
 
 
+def list_products(
+    archive: Archive, products: Iterable[Product], level: str, product_type: str, origin: str
+) -> Contents:
+    """A table of contents of some products, for where none is written yet: what is known of each dataset is read.
+
+    Raises
+    ------
+    ArchiveError
+        If a dataset is missing or damaged.
+    """
+    made = [make_row(archive, p) for p in products if p.zarr]
+    return put_rows(Contents(level, product_type, origin), (), made)
+
+
 def _identity(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -288,9 +304,7 @@ def _variable(folder: Path, name: str, array: Mapping[str, Any], coordinate: boo
     sizes = tuple(0 if d == "time" else n for d, n in zip(dims, array["shape"], strict=True))
     values = ""
     if "time" not in dims:
-        import zarr
-
-        found = np.asarray(zarr.open_array(folder / name, mode="r")[...])
+        found = open_array(folder / name).read()
         values = base64.b85encode(np.ascontiguousarray(found).tobytes()).decode()
     return Variable(dims, dtype, sizes, attrs, coordinate, values)
 

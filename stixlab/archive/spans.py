@@ -29,6 +29,7 @@ def open_span(
     *,
     level: str = "L1",
     origin: str = "flight",
+    contents: Contents | None = None,
 ) -> xr.Dataset:
     """All bins whose middle lies in ``[start, end)``, lazily.
 
@@ -39,6 +40,8 @@ def open_span(
         Which of the archive's tables of contents.
     start, end
         UTC. Open where None.
+    contents
+        The table of contents; None: that of the archive.
 
     Returns
     -------
@@ -56,7 +59,8 @@ def open_span(
     ArchiveError
         If something is damaged.
     """
-    contents = read_contents(archive, level, product_type, origin)
+    if contents is None:
+        contents = read_contents(archive, level, product_type, origin)
     rows = _rows(contents, start, end)
     check_one_form(contents, [(r.day, r.form) for r in rows])
     root = archive.path("")
@@ -74,22 +78,10 @@ def open_span(
 
 
 def has_data(
-    archive: Archive,
-    product_type: str,
-    start: np.datetime64 | None = None,
-    end: np.datetime64 | None = None,
-    *,
-    level: str = "L1",
-    origin: str = "flight",
+    contents: Contents, start: np.datetime64 | None = None, end: np.datetime64 | None = None
 ) -> bool:
-    """Whether there may be bins in ``[start, end)``: there is a dataset of one of its days.
-
-    Raises
-    ------
-    ArchiveError
-        If the table of contents is damaged.
-    """
-    return bool(_rows(read_contents(archive, level, product_type, origin), start, end))
+    """Whether there may be bins in ``[start, end)``: there is a dataset of one of its days."""
+    return bool(_rows(contents, start, end))
 
 
 def _rows(contents: Contents, start: np.datetime64 | None, end: np.datetime64 | None) -> list[Row]:

@@ -59,6 +59,16 @@ class Archive:
             raise NotInCatalogError(f"archive: expected a key below the archive; found {key!r}")
         return path
 
+    def target(self, key: str) -> Path:
+        """Path to which a file of a key is to be written; the same as `path`, but for a staged archive.
+
+        Raises
+        ------
+        NotInCatalogError
+            If the key leads out of the archive.
+        """
+        return self.path(key)
+
     @contextmanager
     def writing(self, *, wait_s: float = 600.0) -> Iterator[None]:
         """Be the only process that writes; others wait their turn.
@@ -238,8 +248,12 @@ class Archive:
         self._check_writable()
         for key in keys:
             path = self.path(key)
-            if path.exists() and not layout.replaced_mark(path).exists():
-                files.write_bytes(layout.replaced_mark(path), b"")
+            mark = layout.replaced_mark(path)
+            if path.exists() and not mark.exists():
+                try:
+                    mark.touch()  # not flushed: a mark that is lost is made again
+                except OSError as error:
+                    raise files.write_failed(mark, error) from error
 
     def mark_named(self, keys: Iterable[str]) -> None:
         """Note that datasets are named after all."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import ArchiveError
+from stixlab.products.formats.zarr_arrays import StoredArray, open_array
 
 if TYPE_CHECKING:
     import dask.array as da
-    import zarr
 
 __all__ = ["Blocks", "Part", "Stretch", "read_part", "read_times"]
 
@@ -125,8 +124,8 @@ def read_part(part: Part, name: str, dtype: str) -> NDArray[Any]:
         array = _open(part.folder, name)
         if array.shape[0] != part.n_times:
             raise ValueError(f"{array.shape[0]} bins")  # noqa: TRY301  (told below with the others)
-        values = np.asarray(array[part.start : part.stop])
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        values = array.read(part.start, part.stop)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ArchiveError(
             f"{Path(part.folder).name}: expected {name} of {part.n_times} bins; {type(error).__name__}: {error}; it is damaged,"
             " or was replaced long ago: open it again; if that does not help, make the product again from its raw files",
@@ -142,14 +141,7 @@ def read_times(parts: Sequence[Part]) -> NDArray[np.datetime64]:
     return np.concatenate([read_part(p, "time", "datetime64[ns]") for p in parts])
 
 
-@lru_cache(maxsize=512)
-def _open(folder: str, name: str) -> zarr.Array[Any]:
-    """An array, after a look whether all its chunks are there: zarr would read zeros in place of one that is not."""
-    import zarr
-
-    array = zarr.open_array(Path(folder, name), mode="r")
-    wanted = prod(-(-n // c) for n, c in zip(array.shape, array.chunks, strict=True))
-    there = sum(p.is_file() for p in Path(folder, name, "c").rglob("*"))
-    if there != wanted:
-        raise FileNotFoundError(f"{there} of {wanted} chunks")
-    return array
+@lru_cache(maxsize=2048)
+def _open(folder: str, name: str) -> StoredArray:
+    """An array; datasets are named by their content, so that what was read of one stays right."""
+    return open_array(Path(folder, name))

@@ -254,13 +254,12 @@ class _Dataset:
     product: Product
 
     def __call__(self) -> int:
-        from stixlab.products.formats.zarr import open_zarr
-        from stixlab.products.merging import content_sha256
+        from stixlab.products.formats.zarr import stored_sha256
 
         path = self.archive.path(self.product.zarr)
         if not path.exists():
             raise FileNotFoundError(path)
-        found = content_sha256(open_zarr(path))
+        found = stored_sha256(path)
         if found != self.product.content_sha256:
             raise ArchiveError(f"expected arrays {self.product.content_sha256}; found {found}: it is damaged")
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

@@ -1,21 +1,17 @@
-"""Commands that look things up: products, flares, fetch, convert-time."""
+"""Commands that look things up: products, flares, fetch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from stixlab.cli.output import json_option, print_json, print_rows, say
+from stixlab.cli.output import json_option, print_json, print_rows
 from stixlab.settings import read_settings
+from stixlab.vocabulary import ORIGINS
 
-if TYPE_CHECKING:
-    from stixlab.ephemeris.correlation import Clocks
-    from stixlab.timing import ClockTable
-
-__all__ = ["convert_time_command", "fetch_command", "flares_command", "products_command"]
+__all__ = ["fetch_command", "flares_command", "products_command"]
 
 
 @click.command("products")
@@ -23,7 +19,7 @@ __all__ = ["convert_time_command", "fetch_command", "flares_command", "products_
 @click.option("--level", help="L1, ...")
 @click.option("--start", help="UTC; products that end before are left out.")
 @click.option("--end", help="UTC; products that start later are left out.")
-@click.option("--origin", type=click.Choice(["flight", "simulated"]), help="Only what is of this origin.")
+@click.option("--origin", type=click.Choice(ORIGINS), help="Only what is of this origin.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header line.")
 @json_option
 def products_command(
@@ -49,7 +45,7 @@ def products_command(
 @click.option("--start", help="UTC; flares that peak before are left out.")
 @click.option("--end", help="UTC; flares that peak then or later are left out.")
 @click.option("--min-counts", type=float, default=0.0, help="Smallest peak, 4-10 keV counts per 4 s.")
-@click.option("--origin", type=click.Choice(["flight", "simulated"]), help="Only what is of this origin.")
+@click.option("--origin", type=click.Choice(ORIGINS), help="Only what is of this origin.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated, with a header line.")
 @json_option
 def flares_command(
@@ -93,70 +89,3 @@ def fetch_command(products: tuple[str, ...], *, out: Path, as_json: bool) -> Non
                 print_json({"product_id": product, "path": str(path)})
             else:
                 click.echo(str(path))
-
-
-@click.command("convert-time")
-@click.argument("times", nargs=-1, required=True)
-@json_option
-def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
-    """Convert TIMES: on-board time (``coarse:fine`` or seconds) to UTC, UTC to on-board time.
-
-    The clock is that of the products made here: the kernel of STIXLAB_SPICE, or the table shipped. Where another clock is
-    the better one for a time, because the kernel ends long before it, that is told too.
-    """
-    from stixlab.ephemeris.clock import load_clock
-    from stixlab.ephemeris.correlation import Clocks
-
-    clock = load_clock(read_settings().spice)
-    clocks = Clocks.of(clock)
-    rows = [_converted(text, clock, clocks) for text in times]
-    if as_json:
-        print_rows(rows, (), as_json=True)
-        return
-    for row in rows:
-        click.echo(row["scet"] if row["given"] == "utc" else row["utc"])
-    worst = max(row["accuracy_s"] for row in rows)
-    say(f"clock: {clock.source}, accurate to {worst:.3g} s")
-    for row in rows:
-        if row["better"] is not None:
-            better = row["better"]
-            found = better["scet"] if row["given"] == "utc" else better["utc"]
-            say(f"{row['input']}: {found} by {better['clock']}, accurate to {better['accuracy_s']:.3g} s")
-
-
-def _converted(text: str, clock: ClockTable, clocks: Clocks) -> dict[str, Any]:
-    """One time by the clock in use, and by the best one where that is another."""
-    import numpy as np
-
-    from stixlab.errors import TimeError
-    from stixlab.timing import FINE_PER_SECOND, format_scet, format_utc, parse_time, parse_utc
-
-    utc = parse_time(text, clock)
-    try:
-        parse_utc(text)
-        given = "utc"
-    except TimeError:
-        given = "scet"
-    coarse, fine = clock.to_scet(utc)
-    ticks = np.asarray(int(coarse) * FINE_PER_SECOND + int(fine))
-    first = clocks.sources[0]
-    best = clocks.to_scet(utc) if given == "utc" else clocks.to_utc(coarse, fine)
-    better = None
-    if str(best.source) != clock.source:
-        better = {
-            "scet": format_scet(int(best.coarse), int(best.fine)),
-            "utc": format_utc(np.datetime64(int(best.utc.astype(np.int64)), "ns")),
-            "clock": str(best.source),
-            "kind": str(best.kind),
-            "accuracy_s": float(best.accuracy_s),
-        }
-    return {
-        "input": text,
-        "given": given,
-        "scet": format_scet(int(coarse), int(fine)),
-        "utc": format_utc(utc),
-        "clock": clock.source,
-        "kind": first.kind,
-        "accuracy_s": float(first.accuracy_s(ticks)),
-        "better": better,
-    }

@@ -26,7 +26,9 @@ __all__ = [
 
 @click.command("up")
 @click.option(
-    "--no-demo", is_flag=True, help="Leave an empty archive empty; otherwise it gets a simulated day."
+    "--no-demo",
+    is_flag=True,
+    help="Leave an empty archive empty; otherwise it gets a simulated day and some real data.",
 )
 def up_command(*, no_demo: bool) -> None:
     """Start everything and watch it until Ctrl-C: database, hub, public apps, HTTP service, worker."""
@@ -51,7 +53,7 @@ def up_command(*, no_demo: bool) -> None:
 
 @click.command("demonstrate")
 def demonstrate_command() -> None:
-    """Give an empty archive a simulated day; `up` calls it."""
+    """Give an empty archive a simulated day, and the real data that come with the installation; `up` calls it."""
     from stixlab import platform
 
     if not platform.demonstrate(read_settings(), say):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stixlab import __version__
 from stixlab.datasets.construction import CONVENTIONS
+from stixlab.errors import NotInCatalogError
 from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS
 from stixlab.instrument.elut import Elut, EnergyCalibration, elut_at
 from stixlab.timing import to_datetime64
@@ -18,7 +19,7 @@ from stixlab.timing import to_datetime64
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["elut_dataset", "get_elut"]
+__all__ = ["elut_dataset", "get_elut", "imported_calibrations"]
 
 Time = str | datetime | np.datetime64
 
@@ -61,6 +62,38 @@ def get_elut(
     paths = [calibration] if isinstance(calibration, Path | str) else list(calibration)
     runs = [read_energy_calibration(Path(p)) for p in paths]
     return elut_dataset(elut, nearest_calibration(runs, moment, elut=elut.name))
+
+
+def imported_calibrations(time: Time, catalog: Any, archive: Any, *, home: Path | None = None) -> list[Path]:
+    """The imported calibration that fits the table in force at a time best: none or one file.
+
+    Raises
+    ------
+    NotInCatalogError
+        If no table covers the time.
+    FormatError
+        If a file is damaged.
+    CatalogError
+        If the database does not answer.
+    """
+    from stixlab.products.energy_calibration import nearest_calibration, read_energy_calibration
+
+    found = [p for p in catalog.products.find(type="cal-energy") if p.provenance.get("imported")]
+    moment = to_datetime64(time)
+    name = elut_at(moment, home).name
+    paths = [archive.path(p.fits) for p in found if _is_of(p.provenance.get("elut", ""), name)]
+    runs = {c.source: (c, path) for path in paths for c in [read_energy_calibration(path)]}
+    if not runs:
+        return []
+    try:
+        nearest = nearest_calibration([c for c, _ in runs.values()], moment, elut=name)
+    except NotInCatalogError:  # those there are, are too short
+        return []
+    return [runs[nearest.source][1]]
+
+
+def _is_of(table: str, name: str) -> bool:
+    return table in {"", name}
 
 
 def elut_dataset(elut: Elut, calibration: EnergyCalibration | None = None) -> xr.Dataset:

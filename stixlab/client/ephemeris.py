@@ -1,9 +1,7 @@
-"""Time and place for users: where the spacecraft is, how it is turned, what its clock shows."""
+"""Place for users: where the spacecraft is, how it is turned, where a flare is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +10,16 @@ import numpy as np
 from stixlab.ephemeris.scales import as_times
 from stixlab.errors import ParameterError
 from stixlab.settings import Settings
-from stixlab.timing import ClockTable, to_datetime
-from stixlab.timing.texts import parse_scet
+from stixlab.timing import to_datetime
 
 if TYPE_CHECKING:
     from stixlab.ephemeris.attitude import Attitude
-    from stixlab.ephemeris.correlation import Clocks, ClockTime
     from stixlab.ephemeris.flares import FlareGeometry
     from stixlab.ephemeris.orbit import Ephemeris
     from stixlab.ephemeris.provider import Ephemerides
 
 __all__ = [
     "AUX_TYPES",
-    "convert_scet",
-    "convert_utc",
     "get_attitude",
     "get_ephemerides",
     "get_ephemeris",
@@ -72,7 +66,8 @@ def _aux_files(catalog: Any, archive: Any, time: Any) -> list[Path]:
         day = np.timedelta64(1, "D")
         span = {"start": to_datetime(times.min() - day), "end": to_datetime(times.max() + day)}
     found = [p for type_ in AUX_TYPES for p in catalog.products.find(type=type_, **span)]
-    return [archive.path(p.fits) for p in found]
+    # What was worked out here from other sources is no source.
+    return [archive.path(p.fits) for p in found if p.provenance.get("imported")]
 
 
 def get_ephemeris(
@@ -124,36 +119,3 @@ def get_flare(
         raise ParameterError("flare: expected one time; found several; ask for each")
     place = get_ephemeris(time, settings=settings, catalog=catalog, archive=archive)
     return flare_seen_at(x, y, place, observer=observer)
-
-
-@lru_cache(maxsize=4)
-def _clocks(clock: ClockTable) -> Clocks:
-    from stixlab.ephemeris.correlation import Clocks
-
-    return Clocks.of(clock)
-
-
-def convert_scet(scet: str | float | Sequence[str | float], clock: ClockTable) -> ClockTime:
-    """UTC of on-board times (``coarse:fine`` or seconds), with its source and accuracy.
-
-    Raises
-    ------
-    TimeError
-        If a time is none.
-    """
-    texts = [scet] if isinstance(scet, str | int | float | np.number) else list(scet)
-    pairs = np.array([parse_scet(str(t)) for t in texts], dtype=np.int64).reshape(-1, 2)
-    if isinstance(scet, str | int | float | np.number):
-        return _clocks(clock).to_utc(pairs[0, 0], pairs[0, 1])
-    return _clocks(clock).to_utc(pairs[:, 0], pairs[:, 1])
-
-
-def convert_utc(utc: Any, clock: ClockTable) -> ClockTime:
-    """On-board times of UTC, with their source and accuracy.
-
-    Raises
-    ------
-    TimeError
-        If a time cannot be read, or lies before the start of the clock.
-    """
-    return _clocks(clock).to_scet(utc)

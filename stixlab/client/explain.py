@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from stixlab.ingest.request_products import request_inputs
 from stixlab.model import Flare, Product, RawFile, Run, ScienceRequest
 from stixlab.packets.identity import file_of_packet
 from stixlab.timing import to_datetime64
-from stixlab.vocabulary import FLIGHT, ORIGINS, PRODUCT_TYPES
+from stixlab.vocabulary import CONTEXT_TYPES, FLIGHT, ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     from stixlab.client.lab import Lab
@@ -143,7 +144,7 @@ def explain(lab: Lab, identity: str) -> Explanation:
     ArchiveError, FormatError
         If stored packets are missing or damaged.
     AccessError
-        If this process has the rights of the public only.
+        If this process has the rights of the public only, or an operator has hidden the product.
     """
     if lab.settings.access == "public":
         raise AccessError(
@@ -193,11 +194,14 @@ def _explain_packet(lab: Lab, identity: str) -> Explanation:
 
 
 def _explain_product(lab: Lab, product: Product) -> Explanation:
+    lab.check_shown(product)
     files = lab.catalog.raw_files.get_many(product.sources)
     if product.request:
         keys = product.provenance.get("keys", ())
         places = packets_of_request(lab.archive, product.sources, product.request, keys, lab.versions)
         changed = _changed_of_request(lab, product)
+    elif product.type in CONTEXT_TYPES:  # no packets are theirs
+        places, changed = [], []
     else:
         places = _places_of_day(lab, product, _day(product))
         changed = changed_inputs(product, _inputs_of_day(lab, product))
@@ -221,7 +225,7 @@ def _changed_of_request(lab: Lab, product: Product) -> list[str]:
 
 
 def _explain_request(lab: Lab, request: ScienceRequest) -> Explanation:
-    products = lab.catalog.products.find(request=request.id, hidden=None)
+    products = _shown(lab, lab.catalog.products.find(request=request.id, hidden=None))
     places = packets_of_request(lab.archive, request.sources, request.id, request.keys, lab.versions)
     inputs = request_inputs(request, lab.versions, lab.clock)
     changed = {name for p in products for name in changed_inputs(p, inputs)}
@@ -237,7 +241,7 @@ def _explain_request(lab: Lab, request: ScienceRequest) -> Explanation:
 
 
 def _explain_flare(lab: Lab, flare: Flare) -> Explanation:
-    products = lab.catalog.products.get_many(flare.products)
+    products = {p.product_id: p for p in _shown(lab, lab.catalog.products.get_many(flare.products).values())}
     span = (to_datetime64(flare.start), to_datetime64(flare.end))
     places: dict[str, PacketPlaces] = {}
     for product in products.values():
@@ -274,6 +278,11 @@ def _explain_run(lab: Lab, run: Run) -> Explanation:
         run={"run_id": run.run_id, "pipeline": run.pipeline, "parameters": run.parameters},
         sources=_sources(hashes, [], lab.catalog.raw_files.get_many(hashes)),
     )
+
+
+def _shown(lab: Lab, products: Iterable[Product]) -> list[Product]:
+    """Those that this role may see."""
+    return [p for p in products if not p.hidden or lab.settings.access == "operator"]
 
 
 def _run(lab: Lab, run_id: str) -> dict[str, Any] | None:

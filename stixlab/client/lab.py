@@ -14,12 +14,14 @@ import numpy as np
 
 from stixlab.archive import Archive
 from stixlab.client.opening import check_origin
+from stixlab.client.places import Places
 from stixlab.client.runs import NoDesk, RunDesk
-from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
+from stixlab.errors import AccessError, ArchiveError, NotInCatalogError, ParameterError
 from stixlab.files import new_file, sha256_of
 from stixlab.model import Flare, Product, Run, ScienceRequest, Telecommand
 from stixlab.settings import Settings
-from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime, to_datetime64
+from stixlab.timing import ClockTable, to_datetime, to_datetime64
+from stixlab.vocabulary import CONTEXT_TYPES, known_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +40,7 @@ Time = str | datetime | np.datetime64
 
 
 @dataclass(frozen=True)
-class Lab:
+class Lab(Places):
     """Connection to a data center on this machine.
 
     Made by `stixlab.connect()`; holds no open file and no lock.
@@ -67,12 +69,13 @@ class Lab:
         Parameters
         ----------
         type
-            Archive name of the product type, such as ``ql-lightcurve``.
+            Archive name of the product type, such as ``ql-lightcurve``; also ``aux-ephemeris``, ``asp-ephemeris`` and
+            ``cal-energy``, as far as they were imported or made.
         start, end
             UTC; bins whose middle lies in ``[start, end)``. By default the last day there is. Of science data the
             range must hold a single request.
         origin
-            ``flight`` or ``simulated``. By default what the instrument measured, and simulated data only
+            ``flight``, ``simulated`` or ``reencoded``. By default what the instrument measured, and simulated data only
             where the range holds nothing else.
         request_id
             Number of a data request, alone or as ``2312148821-51759``, its id, or the id of one of its products;
@@ -81,7 +84,8 @@ class Lab:
         Returns
         -------
         xarray.Dataset
-            Backed by dask; ``attrs["origin"]`` says which kind it is.
+            Backed by dask; ``attrs["origin"]`` says which kind it is. ``ds.stix.to_timeseries()`` makes a sunpy time
+            series of it, ``ds.to_netcdf(path, engine="h5netcdf")`` a file.
 
         Raises
         ------
@@ -92,13 +96,24 @@ class Lab:
         ParameterError
             If both a range and a request are given.
         """
+        import stixlab.analysis.accessor  # noqa: F401  (gives datasets their `stix`)
+        from stixlab.client.context import open_context
         from stixlab.client.opening import open_request, open_times
+        from stixlab.datasets.construction import encode_times
 
-        if request_id is None:
-            return open_times(self.catalog, self.archive, type, start, end, origin=origin)
-        if start is not None or end is not None:
-            raise ParameterError("open: expected a range of time or a request; found both; give one of them")
-        return open_request(self.catalog, self.archive, type, request_id, origin=origin)
+        if request_id is not None:
+            if start is not None or end is not None:
+                raise ParameterError(
+                    "open: expected a range of time or a request; found both; give one of them"
+                )
+            if isinstance(request_id, str) and request_id.strip()[:1] == "L":
+                self.check_shown(self.catalog.products.get(request_id.strip()))
+            ds = open_request(self.catalog, self.archive, type, request_id, origin=origin)
+        elif type in CONTEXT_TYPES:
+            ds = open_context(self.catalog, self.archive, self.clock, type, (start, end))
+        else:
+            ds = open_times(self.catalog, self.archive, type, start, end, origin=origin)
+        return encode_times(ds)
 
     def products(
         self,
@@ -109,17 +124,29 @@ class Lab:
         end: Time | None = None,
         origin: str | None = None,
     ) -> list[Product]:
-        """Products that touch a time range, earliest first."""
+        """Products that touch a time range, earliest first.
+
+        Parameters
+        ----------
+        type, level, origin
+            Only products of this type (``ql-lightcurve``), level (``L1``), origin.
+        start, end
+            UTC; open where None.
+
+        Raises
+        ------
+        SchemaError
+            If type or origin is unknown.
+        ParameterError
+            If the range ends before it starts.
+        TimeError
+            If a time cannot be read.
+        """
         check_origin(origin)
-        return list(
-            self.catalog.products.find(
-                type=type,
-                level=level,
-                start=None if start is None else to_datetime(to_datetime64(start)),
-                end=None if end is None else to_datetime(to_datetime64(end)),
-                origin=origin,
-            )
-        )
+        if type is not None:
+            known_type(type)
+        low, high = _range(start, end)
+        return list(self.catalog.products.find(type=type, level=level, start=low, end=high, origin=origin))
 
     def flares(
         self,
@@ -136,7 +163,7 @@ class Lab:
         min_counts
             Smallest peak, 4-10 keV counts per 4 s.
         origin
-            ``flight`` or ``simulated``; by default both, and the column ``origin`` says which.
+            ``flight``, ``simulated`` or ``reencoded``; by default all, and the column ``origin`` says which.
 
         Returns
         -------
@@ -157,14 +184,8 @@ class Lab:
     ) -> list[Flare]:
         """The same as `flares`, as records."""
         check_origin(origin)
-        return list(
-            self.catalog.flares.find(
-                start=None if start is None else to_datetime(to_datetime64(start)),
-                end=None if end is None else to_datetime(to_datetime64(end)),
-                min_counts=min_counts,
-                origin=origin,
-            )
-        )
+        low, high = _range(start, end)
+        return list(self.catalog.flares.find(start=low, end=high, min_counts=min_counts, origin=origin))
 
     def fetch(
         self, product: Product | str | Iterable[Product | str], out: Path | str = "."
@@ -181,20 +202,12 @@ class Lab:
             If there is no such product.
         ArchiveError
             If its file is missing or damaged; nothing is left at the target then.
+        AccessError
+            If an operator has hidden it, for all but operators.
         """
         if not isinstance(product, Product | str):
             return [self._fetch_one(p, Path(out)) for p in product]
         return self._fetch_one(product, Path(out))
-
-    def to_utc(self, scet: str | float) -> np.datetime64:
-        """UTC of an on-board time, given as ``coarse:fine`` or in seconds."""
-        coarse, fine = parse_scet(str(scet))
-        return np.datetime64(int(self.clock.to_utc(coarse, fine).astype(np.int64)), "ns")
-
-    def to_scet(self, utc: Time) -> str:
-        """On-board time of a UTC, as ``coarse:fine``."""
-        coarse, fine = self.clock.to_scet(to_datetime64(utc))
-        return format_scet(int(coarse), int(fine))
 
     @cached_property
     def versions(self) -> Versions:
@@ -303,11 +316,32 @@ class Lab:
         """The pymongo database, with the rights of this role."""
         return self.catalog.database
 
+    def check_shown(self, product: Product | None) -> None:
+        """Refuse what an operator has hidden to all but operators; nothing is refused that is not there.
+
+        Raises
+        ------
+        AccessError
+            If it is hidden and this process has not the role of an operator.
+        """
+        if product is not None and product.hidden and self.settings.access != "operator":
+            raise AccessError(
+                f"product {product.product_id}: an operator has hidden it; ask an operator, who may show it again"
+                " (`stixlab trash list`)"
+            )
+
     def _fetch_one(self, product: Product | str, out: Path) -> Path:
-        record = product if isinstance(product, Product) else self.catalog.products.get(product)
+        identity = product.product_id if isinstance(product, Product) else product
+        known = self.catalog.products.get(identity)
+        record = product if isinstance(product, Product) else known
         if record is None:
             raise NotInCatalogError(
                 f"product {product!r}: not in the catalogue; `stixlab products` lists them"
+            )
+        self.check_shown(known)
+        if not record.fits:
+            raise NotInCatalogError(
+                f"product {record.product_id}: it has no FITS form; open it by its type and time, or its request"
             )
         source = self.archive.path(record.fits)
         target = out / source.name if out.is_dir() or not out.suffix else out
@@ -324,3 +358,19 @@ class Lab:
                     f"{record.fits}: expected content {record.fits_sha256}, found {found}; the archive's file is damaged"
                 )
         return target
+
+
+def _range(start: Time | None, end: Time | None) -> tuple[datetime | None, datetime | None]:
+    """A range as the catalogue takes it.
+
+    Raises
+    ------
+    ParameterError
+        If it ends before it starts.
+    TimeError
+        If a time cannot be read.
+    """
+    low, high = (None if t is None else to_datetime(to_datetime64(t)) for t in (start, end))
+    if low is not None and high is not None and low >= high:
+        raise ParameterError(f"time range: expected start before end; found {start} and {end}")
+    return low, high

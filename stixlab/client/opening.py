@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stixlab.archive import Archive
+from stixlab.archive.contents import Contents, list_products, read_contents
 from stixlab.archive.layout import contents_key
 from stixlab.archive.spans import has_data, open_span
 from stixlab.errors import NotInCatalogError, ParameterError, SchemaError
 from stixlab.model import Product
 from stixlab.timing import to_datetime, to_datetime64
-from stixlab.vocabulary import ORIGINS, product_type
+from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, known_type, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,19 +54,32 @@ def open_times(
     """Level 1 data of a time range; see `stixlab.client.Lab.open`."""
     check_origin(origin)
     low, high = _range(catalog, type, start, end, origin)
-    if product_type(type).group == "SCI":
+    if known_type(type).group == "SCI":
         return _open_between(catalog, archive, type, (low, high), origin)
-    listed = [o for o in ORIGINS if archive.path(contents_key("L1", type, o)).exists()]
+    level = "ANC" if type in CONTEXT_TYPES else "L1"
     wanted = [origin] if origin is not None else list(ORIGINS)
-    there = [o for o in wanted if o in listed and has_data(archive, type, low, high, origin=o)]
+    tables = {o: _table(catalog, archive, (level, type, o), (low, high)) for o in wanted}
+    there = [o for o in wanted if has_data(tables[o], low, high)]
     for number, chosen in enumerate(there):
         try:
-            ds = open_span(archive, type, low, high, origin=chosen)
+            ds = open_span(archive, type, low, high, level=level, origin=chosen, contents=tables[chosen])
         except NotInCatalogError:  # there are datasets of the day, but no bins in the range
             continue
         _tell_others(there[number + 1 :], stack=4)
         return ds
     raise _nothing(catalog, type, low, high, origin)
+
+
+def _table(
+    catalog: Any, archive: Archive, which: tuple[str, str, str], span: tuple[np.datetime64, np.datetime64]
+) -> Contents:
+    """The table of contents; where none is written yet, that of the products which the catalogue has of the span."""
+    if archive.path(contents_key(*which)).exists():
+        return read_contents(archive, *which)
+    table = dict(zip(("level", "type", "origin"), which, strict=True))
+    start, end = map(to_datetime, span)
+    found = catalog.products.find(**table, start=start, end=end)
+    return list_products(archive, found, *which)
 
 
 def open_request(
@@ -157,7 +171,7 @@ def _range(
     catalog: Any, type: str, start: Time | None, end: Time | None, origin: str | None
 ) -> tuple[np.datetime64, np.datetime64]:
     """The range asked for, or the last day there is."""
-    product_type(type)
+    known_type(type)
     low = None if start is None else to_datetime64(start)
     high = None if end is None else to_datetime64(end)
     if low is not None and high is not None and low >= high:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "TIME_ENCODING",
     "TIME_FIELDS",
     "coverage",
+    "encode_times",
     "field_attrs",
     "make_dataset",
     "scet_key",
@@ -28,6 +30,8 @@ __all__ = [
 ]
 
 CONVENTIONS = "CF-1.11"
+TIME_ENCODING = {"units": "nanoseconds since 1970-01-01", "dtype": "int64"}
+"""How times are written to files: whole nanoseconds, so that nothing is rounded."""
 
 TIME_FIELDS = (
     Field(
@@ -161,7 +165,8 @@ def make_dataset(
                 if values.ndim == len(field.dims)
                 else tuple(f"dim_{i}" for i in range(values.ndim))
             )
-            group[field.name] = xr.Variable(dims, values, field_attrs(field), fastpath=True)
+            encoding = TIME_ENCODING if values.dtype.kind == "M" else None
+            group[field.name] = xr.Variable(dims, values, field_attrs(field), encoding, fastpath=True)
     for name in arrays.keys() - {f.name for f in spec.fields}:
         variables[name] = xr.Variable(tuple(f"{name}_{i}" for i in range(arrays[name].ndim)), arrays[name])
     common = {
@@ -174,6 +179,14 @@ def make_dataset(
     }
     ds = xr.Dataset(variables, coords, common | dict(attrs) | coverage(arrays))
     check(ds, spec)
+    return ds
+
+
+def encode_times(ds: xr.Dataset) -> xr.Dataset:
+    """The same dataset, told how its times are written to files: so that ``ds.to_netcdf(...)`` rounds nothing."""
+    for variable in ds.variables.values():
+        if variable.dtype.kind == "M":
+            variable.encoding |= TIME_ENCODING
     return ds
 
 

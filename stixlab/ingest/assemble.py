@@ -215,7 +215,11 @@ def _store(
         name = fits_name(product_type, date, version, origin=origin, part=number)
         fits = f"{'' if origin == FLIGHT else origin + '/'}{fits_folder('L1', date, product_type)}/{name}"
         fits_sha256, fits_bytes = write_fits(
-            ds, archive.path(fits), version=version, created=created, keywords=place_keywords(ds, task.spice)
+            ds,
+            archive.target(fits),
+            version=version,
+            created=created,
+            keywords=place_keywords(ds, task.spice, archive),
         )
     bounds = ds["time_bounds"].to_numpy()
     product = Product(

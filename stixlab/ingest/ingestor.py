@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
+from stixlab.archive.tables import update_tables
 from stixlab.files import sha256_of
 from stixlab.idb import Versions
 from stixlab.ingest.assemble import DayTask, commit, plan_day
+from stixlab.ingest.context import take_context
 from stixlab.ingest.days import days_of_product
 from stixlab.ingest.folders import find_files
 from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
 from stixlab.ingest.request_products import RequestProducts
 from stixlab.ingest.requests import RequestKeeper
-from stixlab.ingest.tables import update_tables
 from stixlab.ingest.workforce import FileTask, Tools, Workforce
 from stixlab.model import Product, RawFile, ScienceRequest
 from stixlab.timing.scet import ClockTable
@@ -54,6 +55,8 @@ class _Batch:
     """Files whose products are still to be made, by hash."""
     imported: list[tuple[xr.Dataset, str]] = field(default_factory=list)
     """Data requests of imported products, with the hashes of their files."""
+    context: list[tuple[Product, FileResult]] = field(default_factory=list)
+    """Records of imported products of context, with the results of their files."""
     repeated: set[DayKey] = field(default_factory=set)
     """Days of files that were there already: their pipelines may have been cut short."""
     touched: set[DayKey] = field(default_factory=set)
@@ -128,6 +131,7 @@ class Ingestor:
             tools = Tools(self.archive, self.versions, self.clock)
             with Workforce.assemble(tools, [task for task, _ in tasks], self.processes) as workforce:
                 self._read(tasks, workforce, batch, n_files=len(found))
+                self._take_context(batch)  # first: headers tell the place of the spacecraft by it
                 self._make_products(workforce, batch)
             self._make_requests(batch)
             for raw_file in batch.waiting.values():
@@ -199,9 +203,22 @@ class Ingestor:
             results[0].telecommands = {"new": new, "changed": changed}
         if received.request is not None:
             batch.imported.append((received.request, raw_file.sha256))
+        if received.context is not None:
+            batch.context.append((received.context, results[0]))
         batch.days |= {key: (parts, raw_file.sha256) for key, parts in received.days.items()}
         for number, result in enumerate(results):
             _describe(result, raw_file, "repeated" if number else "new")
+
+    def _take_context(self, batch: _Batch) -> None:
+        for product, result in batch.context:
+            saved, used = take_context(self.catalog, self.archive, product)
+            if used:
+                batch.report.products.append(_product_document(saved))
+            else:
+                batch.report.unchanged += 1
+                result.findings.append(
+                    f"kept, not used: version {saved.version:02d} of {saved.product_id} is there"
+                )
 
     def _note_name(self, known: RawFile, name: str) -> None:
         if name not in known.names:

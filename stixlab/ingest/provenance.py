@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stixlab.products.program import code_sha256
 from stixlab.timing import ClockTable, to_datetime64
 
 if TYPE_CHECKING:
@@ -19,31 +18,11 @@ if TYPE_CHECKING:
     from stixlab.idb import Definitions, Versions
     from stixlab.model import Product
 
-__all__ = ["changed_inputs", "code_sha256", "describe", "inputs_of", "parts_by_energies"]
+__all__ = ["changed_inputs", "clock_digest", "describe", "inputs_of", "parts_by_energies"]
 
-_CODE = (
-    *("compiled.py", "vocabulary.py", "timing", "instrument", "idb", "telemetry", "engineering", "datasets"),
-    "products",
-)
-"""Parts of the package that decide about the data of a product."""
 _LATER = timedelta(days=1)
 """Packets are made this much after the data in them at most, for the definitions in force."""
 _TOLD = ("software_version", "idb_version", "clock", "energy_channels", "known_faults", "time_bin_shift")
-
-
-@cache
-def code_sha256() -> str:
-    """Hash of the program texts and tables that decide about the data of a product."""
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for name in _CODE:
-        place = root / name
-        found = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-        for path in found:
-            if path.suffix != ".pyc":
-                digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def inputs_of(
@@ -70,7 +49,7 @@ def inputs_of(
     return {
         "data": _hash("\n".join(sorted(data))),
         "definitions": _definitions(versions, low, sent),
-        "clock": _clock(clock, low, high + 1),
+        "clock": clock_digest(clock, low, high + 1),
         "code": code_sha256(),
     }
 
@@ -95,7 +74,7 @@ def parts_by_energies(parts: Iterable[xr.Dataset]) -> list[list[xr.Dataset]]:
     return sorted(groups.values(), key=lambda g: min(d["time_bounds"].to_numpy().min() for d in g))
 
 
-def _clock(clock: ClockTable, low: int, high: int) -> str:
+def clock_digest(clock: ClockTable, low: int, high: int) -> str:
     """Hash of the pieces of a clock that hold from one on-board second to another."""
     first, last = (np.searchsorted(clock.ticks, [low << 16, high << 16], side="right") - 1).tolist()
     chosen = slice(max(first, 0), last + 1)

@@ -16,7 +16,8 @@ from stixlab.datasets.registry import BUILDERS
 from stixlab.datasets.report import BuildReport
 from stixlab.errors import FormatError
 from stixlab.idb import Versions
-from stixlab.model import RawFile, Telecommand
+from stixlab.ingest.context import context_product, context_type
+from stixlab.model import Product, RawFile, Telecommand
 from stixlab.packets.page import covered_times
 from stixlab.telemetry.decode import Columns, decode_all
 from stixlab.telemetry.duplicates import mark_duplicates
@@ -28,7 +29,7 @@ from stixlab.telemetry.sources import Kind, iter_packets, recognise
 from stixlab.telemetry.streams import unpacked
 from stixlab.telemetry.telecommands import read_telecommands
 from stixlab.timing import ClockTable, to_datetime, to_datetime64
-from stixlab.vocabulary import ORIGINS, PRODUCT_TYPES
+from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +46,7 @@ __all__ = [
 DayKey = tuple[str, str, str]
 """Product type, origin, UTC day (``YYYY-MM-DD``)."""
 _CHUNK_BYTES = 1 << 23
+_FITS_BEGIN = b"SIMPLE  ="
 _SCHEME_REASONS = {
     SchemeProblem.IMPOSSIBLE: "expected a compression scheme of at most 8 bits; its counts have no value",
     SchemeProblem.NO_SIGN: "expected a compression scheme with a sign bit, as the data have negative values",
@@ -63,6 +65,8 @@ class Received:
     """Telecommands that it reports."""
     request: xr.Dataset | None = None
     """The data request that an imported product holds."""
+    context: Product | None = None
+    """Record of an imported product of context: orbit and attitude, or calibration."""
 
 
 @dataclass
@@ -183,19 +187,27 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
     from stixlab.products.formats.fits_layout import is_request
     from stixlab.products.level1 import split_days
 
+    plain = unpacked(content)
+    if not plain.startswith(_FITS_BEGIN):
+        raise FormatError(
+            f"{path.name}: expected a FITS product (SIMPLE = T at its begin, gzip or not); found none;"
+            " `stixlab ingest` takes telemetry, `stixlab elut import` tables of energies"
+        )
     kind = recognise(content, path.name)
     if kind is not Kind.FITS:
         raise FormatError(f"{path.name}: expected a FITS product, found {kind}; use `stixlab ingest` for it")
-    ds = read_fits(path, clock, content=unpacked(content))
+    ds = read_fits(path, clock, content=plain)
     product, origin = ds.attrs["product"], ds.attrs["origin"]
-    if product not in PRODUCT_TYPES:
+    around = context_type(ds, path.name)
+    if not around and product not in PRODUCT_TYPES:
         raise FormatError(
-            f"{path.name}: expected a product of {', '.join(PRODUCT_TYPES)}; found {product}, level"
-            f" {ds.attrs['level']}; read it with read_fits; the archive has no place for it yet"
+            f"{path.name}: expected a product of {', '.join((*PRODUCT_TYPES, *CONTEXT_TYPES))}; found {product}, level"
+            f" {ds.attrs['level']}"
         )
     request = ds if is_request(product) else None
+    by_day = not around and request is None
     days: dict[DayKey, list[xr.Dataset]] = {
-        (product, origin, str(day)): [part] for day, part in (split_days(ds) if request is None else ())
+        (product, origin, str(day)): [part] for day, part in (split_days(ds) if by_day else ())
     }
     sha256, _ = archive.store_raw(content)
     bounds = ds["time_bounds"].to_numpy()
@@ -211,7 +223,8 @@ def receive_fits(content: bytes, path: Path, *, archive: Archive, clock: ClockTa
         days=tuple(sorted(map("/".join, days))),
         report={"dialect": ds.attrs.get("dialect", ""), "level": ds.attrs.get("source_level", "")},
     )
-    return Received(raw_file, days, request=request)
+    context = context_product(ds, path.name, sha256) if around else None
+    return Received(raw_file, days, request=request, context=context)
 
 
 def level1_by_day(

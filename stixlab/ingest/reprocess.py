@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from stixlab.archive.tables import update_tables
 from stixlab.ingest.assemble import DayTask, commit, inputs_of_day, plan_day
 from stixlab.ingest.ingestor import Ingestor
 from stixlab.ingest.provenance import changed_inputs
 from stixlab.ingest.receive import DayKey
 from stixlab.ingest.request_products import RequestProducts, products_up_to_date, request_inputs
 from stixlab.ingest.requests import RequestKeeper
-from stixlab.ingest.tables import update_tables
 from stixlab.ingest.workforce import Tools, Workforce
 from stixlab.model import Product, ScienceRequest
 from stixlab.vocabulary import PRODUCT_TYPES
 
-__all__ = ["ReprocessReport", "reprocess"]
+__all__ = ["Plan", "PlannedItem", "ReprocessReport", "add_requests", "plan_stale", "reprocess"]
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +105,8 @@ def reprocess(
         If stored packets are missing or damaged, or the archive cannot be written.
     """
     began = time.monotonic()
-    report = ReprocessReport()
-    days = [k for k in _days(ingestor, start, end) if type in (None, k[0]) and origin in (None, k[1])]
-    tasks = [t for t in (_stale_day(ingestor, k, report, again=again) for k in days) if t is not None]
-    found = ingestor.catalog.requests.find(type=type, start=start, end=end, origin=origin)
-    requests = [r for r in found if _is_stale(ingestor, r, report, again=again)]
-    report.days, report.requests = len(tasks), len(requests)
+    plan = plan_stale(ingestor, type=type, start=start, end=end, origin=origin, again=again)
+    report, tasks, requests = plan.report, plan.days, plan.requests
     if not dry_run:
         touched = _make_days(ingestor, tasks, report)
         _make_requests(ingestor, requests, report, again=again)
@@ -119,6 +115,95 @@ def reprocess(
     report.seconds = time.monotonic() - began
     log.info("reprocessed", extra={"n_days": report.days, "n_requests": report.requests})
     return report
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """A day or a data request that is to be made."""
+
+    type: str
+    origin: str
+    what: str
+    """UTC day, or id of the request."""
+    why: tuple[str, ...]
+    """Which inputs have changed; ``missing`` where there is no product, ``asked`` where all is to be made."""
+
+
+@dataclass
+class Plan:
+    """What is to be made."""
+
+    days: list[DayTask] = field(default_factory=list)
+    requests: list[ScienceRequest] = field(default_factory=list)
+    items: list[PlannedItem] = field(default_factory=list)
+    looked_at: list[DayKey] = field(default_factory=list)
+    """Days, up to date or not."""
+    report: ReprocessReport = field(default_factory=ReprocessReport)
+
+    def note(self, type_: str, origin: str, what: str, why: Sequence[str]) -> bool:
+        """Note why something is to be made; whether it is."""
+        self.report.why.update(why)
+        self.report.up_to_date += not why
+        if why:
+            self.items.append(PlannedItem(type_, origin, what, tuple(why)))
+        return bool(why)
+
+
+def plan_stale(
+    ingestor: Ingestor,
+    *,
+    type: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    origin: str | None = None,
+    again: bool = False,
+    days: bool = True,
+    requests: bool = True,
+) -> Plan:
+    """What an input of has changed, or all; see `reprocess` for the other parameters.
+
+    Parameters
+    ----------
+    days, requests
+        Whether to look at products of days, at those of data requests.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    """
+    plan = Plan()
+    found = _days(ingestor, start, end) if days else []
+    plan.looked_at = [k for k in found if type in (None, k[0]) and origin in (None, k[1])]
+    for key in plan.looked_at:
+        task = plan_day(ingestor.catalog, key, [], "")
+        known = [p for p in task.known.values() if p.level == "L1"]
+        inputs = inputs_of_day(task, ingestor.versions, ingestor.clock)
+        if plan.note(*key, _reasons(known, inputs, again=again)):
+            plan.days.append(replace(task, again=again, spice=ingestor.spice))
+    if requests:
+        add_requests(
+            ingestor,
+            plan,
+            ingestor.catalog.requests.find(type=type, start=start, end=end, origin=origin),
+            again=again,
+        )
+    plan.report.days, plan.report.requests = len(plan.days), len(plan.requests)
+    return plan
+
+
+def add_requests(
+    ingestor: Ingestor, plan: Plan, records: Sequence[ScienceRequest], *, again: bool = False
+) -> None:
+    """Add those of some data requests to a plan of which an input has changed, or all."""
+    for record in records:
+        known = {p.product_id: p for p in ingestor.catalog.products.find(request=record.id, hidden=None)}
+        inputs = request_inputs(record, ingestor.versions, ingestor.clock)
+        why = _reasons(list(known.values()), inputs, again=again) or ["missing"]
+        if not again and products_up_to_date(known, inputs):
+            why = []
+        if plan.note(record.type, record.origin, record.id, why):
+            plan.requests.append(record)
 
 
 def _days(ingestor: Ingestor, start: datetime | None, end: datetime | None) -> list[DayKey]:
@@ -136,35 +221,12 @@ def _days(ingestor: Ingestor, start: datetime | None, end: datetime | None) -> l
     return sorted(found)
 
 
-def _stale_day(ingestor: Ingestor, key: DayKey, report: ReprocessReport, *, again: bool) -> DayTask | None:
-    """What is to be done for a day; None if nothing is."""
-    task = plan_day(ingestor.catalog, key, [], "")
-    known = {i: p for i, p in task.known.items() if p.level == "L1"}
-    inputs = inputs_of_day(task, ingestor.versions, ingestor.clock)
-    why = _reasons(list(known.values()), inputs, again=again)
-    return replace(task, again=again, spice=ingestor.spice) if _count(why, report) else None
-
-
-def _is_stale(ingestor: Ingestor, record: ScienceRequest, report: ReprocessReport, *, again: bool) -> bool:
-    known = {p.product_id: p for p in ingestor.catalog.products.find(request=record.id, hidden=None)}
-    inputs = request_inputs(record, ingestor.versions, ingestor.clock)
-    if not again and products_up_to_date(known, inputs):
-        return _count([], report)
-    return _count(_reasons(list(known.values()), inputs, again=again) or ["missing"], report)
-
-
 def _reasons(products: Sequence[Product], inputs: dict[str, str], *, again: bool) -> list[str]:
     if again:
         return ["asked"]
     if not products:
         return ["missing"]
     return sorted({name for p in products for name in changed_inputs(p, inputs)})
-
-
-def _count(why: list[str], report: ReprocessReport) -> bool:
-    report.why.update(why)
-    report.up_to_date += not why
-    return bool(why)
 
 
 def _make_days(ingestor: Ingestor, tasks: list[DayTask], report: ReprocessReport) -> set[DayKey]:

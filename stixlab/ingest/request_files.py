@@ -75,10 +75,10 @@ def write_request_fits(
     created = product.created or datetime.now(UTC).replace(microsecond=0)
     sha256, size = write_fits(
         ds,
-        archive.path(key),
+        archive.target(key),
         version=product.version,
         created=created,
         complete=product.complete,
-        keywords=place_keywords(ds, spice),
+        keywords=place_keywords(ds, spice, archive),
     )
     return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)

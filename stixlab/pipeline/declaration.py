@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stixlab.vocabulary import PRODUCT_TYPES
+from stixlab.vocabulary import CONTEXT_TYPES, PRODUCT_TYPES
 
 __all__ = [
     "DEFAULT_MARGIN_S",
@@ -15,11 +15,14 @@ __all__ = [
     "DEFAULT_TIMEOUT_S",
     "FLARE_LIST",
     "KERNELS",
+    "MADE_FROM_NOTHING",
     "MANUAL",
     "ON_NEW_PRODUCT",
+    "OTHER_NEEDS",
     "RESULTS",
     "Parameter",
     "PipelineSpec",
+    "known_needs",
     "known_results",
 ]
 
@@ -30,6 +33,10 @@ ON_NEW_PRODUCT = "on new product"
 FLARE_LIST = "flare-list"
 RESULTS = (FLARE_LIST,)
 """Results a pipeline may deliver or need, beside product types."""
+OTHER_NEEDS = ("packets", "kernels")
+"""What a pipeline may read beside products and results: stored packets, sources of orbit, attitude and clock."""
+MADE_FROM_NOTHING = ("asp-ephemeris",)
+"""Product types that no packets are needed for."""
 KERNELS = ("fresh", "warm")
 DEFAULT_TIMEOUT_S = 1200.0
 DEFAULT_MARGIN_S = 3600.0
@@ -37,8 +44,13 @@ DEFAULT_RETRIES = 2
 
 
 def known_results() -> tuple[str, ...]:
-    """All names that may stand under ``needs`` and ``makes``."""
-    return (*RESULTS, *PRODUCT_TYPES)
+    """All names that may stand under ``makes``."""
+    return (*RESULTS, *PRODUCT_TYPES, *MADE_FROM_NOTHING)
+
+
+def known_needs() -> tuple[str, ...]:
+    """All names that may stand under ``needs``."""
+    return (*RESULTS, *PRODUCT_TYPES, *CONTEXT_TYPES, *OTHER_NEEDS)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from stixlab.pipeline.declaration import (
     DEFAULT_TIMEOUT_S,
     KERNELS,
     MANUAL,
+    known_needs,
     known_results,
 )
 from stixlab.pipeline.schedule import check_schedule, check_window
@@ -95,16 +96,20 @@ def _authors(value: Any, name: str, place: Place) -> tuple[str, ...]:
     return _names([] if value is None else value, name, place, "A. Nonymous")
 
 
-def _needs(value: Any, name: str, place: Place) -> tuple[str, ...]:
+def _known(value: Any, name: str, place: Place, known: tuple[str, ...]) -> tuple[str, ...]:
     names = _names(value, name, place, "ql-lightcurve")
     for each in names:
-        if each not in known_results():
-            raise place.error(name, f"{each!r} is unknown; the names are {', '.join(known_results())}")
+        if each not in known:
+            raise place.error(name, f"{each!r} is unknown; the names are {', '.join(known)}")
     return names
 
 
-def _may_make(value: Any, name: str, place: Place) -> tuple[str, ...]:
-    return _needs([] if value is None else value, name, place)
+def _needs(value: Any, name: str, place: Place) -> tuple[str, ...]:
+    return _known(value, name, place, known_needs())
+
+
+def _makes(value: Any, name: str, place: Place) -> tuple[str, ...]:
+    return _known([] if value is None and name == "may_make" else value, name, place, known_results())
 
 
 def _schedule(value: Any, name: str, place: Place) -> str:
@@ -204,8 +209,8 @@ FIELDS: Mapping[str, Callable[[Any, str, Place], Any]] = {
     "summary": _text,
     "authors": _authors,
     "needs": _needs,
-    "makes": _needs,
-    "may_make": _may_make,
+    "makes": _makes,
+    "may_make": _makes,
     "schedule": _schedule,
     "window": _as_is,
     "margin": _margin,

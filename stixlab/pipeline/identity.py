@@ -15,6 +15,7 @@ from typing import Any
 from stixlab.model.run import Run, RunStatus
 from stixlab.pipeline.declaration import PipelineSpec
 from stixlab.pipeline.parameters import check_parameters
+from stixlab.products.program import sha256_of_parts
 
 __all__ = ["code_sha256", "environment_sha256", "make_run", "run_identity", "software_versions"]
 
@@ -56,14 +57,9 @@ def software_versions() -> dict[str, str]:
 
 @cache
 def code_sha256() -> str:
-    """Hash over the modules of the package that decide about a result, so that an edit shows without a new version."""
+    """Hash over the modules and tables of the package that decide about a result, so that an edit shows without a new version."""
     root = Path(__file__).parents[1]
-    files = sorted(p for p in root.rglob("*.py") if p.relative_to(root).parts[0] not in _ASIDE)
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(str(path.relative_to(root)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return sha256_of_parts(root, sorted(p.name for p in root.iterdir() if p.name not in _ASIDE))
 
 
 def environment_sha256(versions: Mapping[str, str]) -> str:

@@ -6,17 +6,32 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from stixlab.model.flare import Flare
-from stixlab.pipeline.declaration import FLARE_LIST, PipelineSpec
+from stixlab.pipeline.declaration import FLARE_LIST, OTHER_NEEDS, PipelineSpec
+from stixlab.pipeline.ranges import span_of
+from stixlab.products.program import code_sha256
+from stixlab.settings import read_settings
 from stixlab.vocabulary import PRODUCT_TYPES
 
-__all__ = ["find_inputs", "find_inputs_of_many", "flares_content", "flares_id"]
+__all__ = [
+    "find_inputs",
+    "find_inputs_of_many",
+    "find_sources",
+    "flares_content",
+    "flares_id",
+    "state_of",
+]
 
 _READ_LEVEL = "L1"
 """Level of measured products that pipelines read; products of context have one level only."""
+_SENT = timedelta(days=1)
+"""Packets are made this far from the data in them at most."""
+_FIRST, _LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Nothing was measured before; nor later than this."""
 _SAID = tuple(f.name for f in dataclasses.fields(Flare) if f.name not in ("run_id", "products"))
 """What a flare is, whoever found it."""
 
@@ -56,15 +71,14 @@ def find_inputs_of_many(
     CatalogError
         If the database does not answer.
     """
-    from stixlab.pipeline.outputs import range_of
-
     if not spec.has_range or not spec.needs or not runs:
         return [{} for _ in runs]
     margin = timedelta(seconds=spec.margin_s)
-    ranges = [(start - margin, end + margin) for start, end in map(range_of, map(dict, runs))]
+    asked = [span_of(run) for run in runs]
+    ranges = [(_FIRST if s is None else s - margin, _LAST if e is None else e + margin) for s, e in asked]
     first, last = min(start for start, _ in ranges), max(end for _, end in ranges)
     origin = runs[0].get("origin") or None
-    types = [name for name in spec.needs if name != FLARE_LIST]
+    types = [name for name in spec.needs if name not in (FLARE_LIST, *OTHER_NEEDS)]
     found = catalog.products.contents(types, start=first, end=last, origin=origin) if types else []
     products = [p for p in found if p.level == _READ_LEVEL or p.type not in PRODUCT_TYPES]
     inputs = [
@@ -75,7 +89,81 @@ def find_inputs_of_many(
         flares = catalog.flares.find(start=first, end=last, origin=origin)
         for each, (start, end) in zip(inputs, ranges, strict=True):
             each[flares_id(start, end, origin)] = flares_content(f for f in flares if start <= f.peak < end)
+    for each, run in zip(inputs, runs, strict=True):
+        each.update(find_sources(catalog, spec.needs, run))
     return inputs
+
+
+def find_sources(catalog: Any, needs: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Hashes of what a run reads that is neither product nor result.
+
+    Parameters
+    ----------
+    catalog
+        Stores of records.
+    needs
+        Of the pipeline.
+    parameters
+        With ``start`` and ``end``; if they are empty the range is open. ``request`` narrows it down.
+
+    Returns
+    -------
+    dict
+        ``packets`` -> hash of the names of the raw files concerned and of the program that decodes them;
+        ``kernels`` -> hash of what tells the orbit and the clock. Those that are needed.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    """
+    found = {}
+    if "packets" in needs:
+        start, end = span_of(parameters)
+        found["packets"] = _packets(catalog, start, end, str(parameters.get("request", "")))
+    if "kernels" in needs:
+        found["kernels"] = _kernels(read_settings().spice)
+    return found
+
+
+def _packets(catalog: Any, start: datetime | None, end: datetime | None, request: str) -> str:
+    """Hash of the names of the raw files that may have packets of a range, or of a data request."""
+    if request and start is None and end is None:
+        one = catalog.requests.get(request)
+        number = int(request) if request.isdigit() else -1
+        records = [one] if one is not None else catalog.requests.find(request_id=number)
+        return _digest([*(f"{r.id} {r.content_sha256} {r.sources}" for r in records), *_program()])
+    low = None if start is None else start - _SENT
+    high = None if end is None else end + _SENT
+    files = catalog.raw_files.find(start=low, end=high, brief=True)
+    return _digest([*(f.sha256 for f in files), *_program()])
+
+
+def _program() -> list[str]:
+    """What decides how packets are read, beside the packets."""
+    settings = read_settings()
+    return [code_sha256(), *(state_of(p) for p in (settings.spice, settings.idb) if p is not None)]
+
+
+def _kernels(spice: Path | None) -> str:
+    return _digest([code_sha256("ephemeris"), "" if spice is None else state_of(spice)])
+
+
+def state_of(path: Path) -> str:
+    """Hash of the files of a folder, or of those beside a file: names, sizes and ages, as kernels are large.
+
+    Parameters
+    ----------
+    path
+        Folder of kernels, meta-kernel, or definitions.
+    """
+    folder = path if path.is_dir() else path.parent
+    found = [p for p in folder.rglob("*") if p.is_file()] if folder.is_dir() else []
+    return _digest(f"{p.name} {(s := p.stat()).st_size} {s.st_mtime_ns}" for p in found)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
 def flares_id(start: datetime, end: datetime, origin: str | None) -> str:

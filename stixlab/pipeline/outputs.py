@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stixlab.errors import PipelineError
 from stixlab.files import write_bytes
 from stixlab.model.flare import Flare
 from stixlab.model.run import Run
 from stixlab.pipeline.inputs import flares_content
-from stixlab.timing.intervals import read_time
+from stixlab.pipeline.products import StagedProducts, commit_products, read_products, write_products
+from stixlab.pipeline.ranges import range_of
 from stixlab.vocabulary import ORIGINS
 
-__all__ = ["FLARE_LIST", "Output", "commit_outputs", "read_outputs", "stage_output"]
+if TYPE_CHECKING:
+    from stixlab.archive.store import Archive
+
+__all__ = ["FLARE_LIST", "Output", "commit_outputs", "range_of", "read_outputs", "stage_output"]
 
 FLARE_LIST = "flare-list"
 _TIMES = ("start", "peak", "end")
@@ -37,7 +41,9 @@ class Output:
     end: datetime
     inputs: dict[str, str]
     """Product id -> content hash of what it was made from."""
-    flares: tuple[Flare, ...]
+    flares: tuple[Flare, ...] = ()
+    products: StagedProducts | None = None
+    """Of a product type."""
 
 
 def stage_output(folder: Path, output: Output) -> Path:
@@ -62,14 +68,21 @@ def stage_output(folder: Path, output: Output) -> Path:
         "start": output.start.isoformat(),
         "end": output.end.isoformat(),
         "inputs": output.inputs,
-        "n_records": len(output.flares),
-        "flares": [_flare_document(f) for f in output.flares],
+        "n_records": _n_records(output),
     }
+    if output.products is None:
+        document["flares"] = [_flare_document(f) for f in output.flares]
+    else:
+        document["products"] = write_products(output.products)
     write_bytes(path, json.dumps(document, allow_nan=False, indent=1).encode())
     return path
 
 
-def read_outputs(folder: Path, makes: Sequence[str]) -> dict[str, Output]:
+def _n_records(output: Output) -> int:
+    return len(output.flares) if output.products is None else len(output.products.products)
+
+
+def read_outputs(folder: Path, makes: Sequence[str], may_make: Sequence[str] = ()) -> dict[str, Output]:
     """The results that a notebook left, each checked again.
 
     Parameters
@@ -78,6 +91,8 @@ def read_outputs(folder: Path, makes: Sequence[str]) -> dict[str, Output]:
         Work folder of the run.
     makes
         Names the pipeline declares.
+    may_make
+        Names of results that may be absent.
 
     Raises
     ------
@@ -91,7 +106,7 @@ def read_outputs(folder: Path, makes: Sequence[str]) -> dict[str, Output]:
             "the notebook must call run.save() for each",
             missing=tuple(missing),
         )
-    if extra := [name for name in found if name not in makes]:
+    if extra := [name for name in found if name not in {*makes, *may_make}]:
         raise PipelineError(f"results: {', '.join(extra)} was saved but is not declared under 'makes'")
     return {name: _read_output(name, path) for name, path in found.items()}
 
@@ -107,9 +122,10 @@ def _read_output(name: str, path: Path) -> Output:
             start=datetime.fromisoformat(document["start"]),
             end=datetime.fromisoformat(document["end"]),
             inputs=dict(document["inputs"]),
-            flares=tuple(_flare(d) for d in document["flares"]),
+            flares=tuple(_flare(d) for d in (document["flares"] if name == FLARE_LIST else ())),
+            products=None if name == FLARE_LIST else read_products(document["products"]),
         )
-        complete = document["n_records"] == len(output.flares) and output.name == name
+        complete = document["n_records"] == _n_records(output) and output.name == name
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PipelineError(
             f"result {name}: cannot be read: {type(error).__name__}: {error}", output=name
@@ -131,6 +147,8 @@ def check_output(output: Output) -> None:
         Naming everything that is wrong.
     """
     wrong = []
+    if output.products is not None:
+        return  # each is checked against its files when it is committed
     if output.origin not in ORIGINS:
         wrong.append(f"origin {output.origin!r} is none of {', '.join(ORIGINS)}")
     if output.end <= output.start:
@@ -166,7 +184,9 @@ def _flare_problems(flare: Flare, output: Output) -> list[str]:
     return wrong
 
 
-def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[str, dict[str, Any]]:
+def commit_outputs(
+    catalog: Any, run: Run, outputs: dict[str, Output], *, archive: Archive | None = None
+) -> dict[str, dict[str, Any]]:
     """Take results into the catalogue; the same results again change nothing.
 
     Parameters
@@ -177,6 +197,8 @@ def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[s
         The run that made them.
     outputs
         From `read_outputs`.
+    archive
+        Opened for writing, for products.
 
     Returns
     -------
@@ -185,11 +207,24 @@ def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[s
 
     Raises
     ------
+    PipelineError
+        If a product is not what its record says, or was changed by somebody else meanwhile; nothing is taken then.
+    ArchiveError
+        If the archive cannot be written.
     CatalogError
         If the database goes away.
     """
     done: dict[str, dict[str, Any]] = {}
+    products = {name: o.products for name, o in outputs.items() if o.products is not None}
+    if products:
+        if archive is None:
+            raise PipelineError(
+                f"results: expected an archive to take {', '.join(products)} into; found none"
+            )
+        done |= commit_products(catalog, archive, run, products)
     for name, output in outputs.items():
+        if output.products is not None:
+            continue
         flares = [
             dataclasses.replace(f, run_id=run.run_id, products=tuple(sorted(output.inputs)))
             for f in output.flares
@@ -202,26 +237,6 @@ def commit_outputs(catalog: Any, run: Run, outputs: dict[str, Output]) -> dict[s
             "content_sha256": flares_content(flares),
         }
     return done
-
-
-def range_of(parameters: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Start and end of a run's parameters, UTC.
-
-    Raises
-    ------
-    PipelineError
-        If the pipeline has none.
-    """
-    try:
-        start, end = (read_time(parameters[name], name=name) for name in ("start", "end"))
-    except KeyError as error:
-        raise PipelineError(
-            f"run: expected a parameter {error.args[0]}; found {', '.join(parameters)}"
-        ) from None
-    first, last = (
-        datetime.fromisoformat(str(t.astype("datetime64[us]"))).replace(tzinfo=UTC) for t in (start, end)
-    )
-    return first, last
 
 
 def _flare_document(flare: Flare) -> dict[str, Any]:

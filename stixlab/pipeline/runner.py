@@ -23,6 +23,7 @@ from stixlab.pipeline.executed import cell_lines, cell_number, check_cells, keep
 from stixlab.pipeline.kernel import KernelSetup
 from stixlab.pipeline.limits import Limits, Watch, oom_kills, readable_bytes
 from stixlab.pipeline.outputs import Output, read_outputs
+from stixlab.pipeline.products import check_saved
 from stixlab.pipeline.redaction import Redaction
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.spec import PipelineSpec
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
     from stixlab.pipeline.engine import KernelSeat
     from stixlab.pipeline.warm import KernelPool
 
-__all__ = ["FAILED_NAME", "LOG_NAME", "Execution", "execute", "kernel_environment", "prepare"]
+__all__ = [
+    "FAILED_NAME",
+    "LOG_NAME",
+    "Execution",
+    "execute",
+    "kernel_environment",
+    "prepare",
+    "stage_folder",
+]
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +90,19 @@ def kernel_environment(environment: Mapping[str, str], **extra: str) -> dict[str
     return {k: v for k, v in environment.items() if _ALLOWED.fullmatch(k)} | extra
 
 
+def stage_folder(folder: Path) -> Path:
+    """Folder for the files of the products of a run; it stays when the notebook is done, until they are taken over.
+
+    By its name it goes away with the next writer if this process does not live to see that.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    """
+    return folder / f"{TEMPORARY}{os.getpid()}-{threading.get_native_id()}-products"
+
+
 def execute(
     run: Run,
     spec: PipelineSpec,
@@ -127,7 +149,8 @@ def execute(
     try:
         if folder.is_dir():
             remove_temporaries(folder)
-        shutil.rmtree(work, ignore_errors=True)
+        for left in (work, stage_folder(folder)):
+            shutil.rmtree(left, ignore_errors=True)
         (folder / FAILED_NAME).unlink(missing_ok=True)
         (folder / LOG_NAME).unlink(missing_ok=True)
         work.mkdir(parents=True)
@@ -160,6 +183,7 @@ class _Job:
         self.source = work / f"{spec.name}.ipynb"
         self.executed = work / "executed.ipynb"
         self.work = work
+        self.stage = stage_folder(folder)
         self.environment = environment
         self.watch = watch
         self.redact = Redaction(os.environ, environment)
@@ -174,7 +198,8 @@ class _Job:
             asked = self._copy()
             self._run_cells(asked, progress, pool)
             check_cells(self.source.name, asked, self.executed)
-            outputs = read_outputs(self.work, self.spec.makes)
+            outputs = read_outputs(self.work, self.spec.makes, self.spec.may_make)
+            check_saved(self.stage, outputs)
             self._check_unchanged(self.spec.path, "while it ran")
             inputs = {k: v for o in outputs.values() for k, v in o.inputs.items()}
             notebook = self.folder / f"{self.spec.name}.ipynb"
@@ -183,6 +208,7 @@ class _Job:
             kept = self._keep_log("succeeded")
         except StixlabError as error:
             self._keep_failed(error)
+            shutil.rmtree(self.stage, ignore_errors=True)
             raise
         finished = self._now()
         told = {"run_id": self.run.run_id, "seconds": round(self.watch.elapsed_s, 3), "warm": self.warm}
@@ -211,6 +237,8 @@ class _Job:
             "needs": list(self.spec.needs),
             "margin_s": self.spec.margin_s,
             "makes": list(self.spec.makes),
+            "may_make": list(self.spec.may_make),
+            "stage": str(self.stage),
         }
         self._write(self.work / REQUEST_NAME, json.dumps(request, indent=1))
         return read_cells(self.source)

@@ -8,23 +8,36 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import xarray as xr
-from astropy.table import QTable
 
 from stixlab.analysis.flares import flares_to_table
 from stixlab.errors import PipelineError
 from stixlab.model.flare import Flare
-from stixlab.pipeline.inputs import flares_content, flares_id
-from stixlab.pipeline.outputs import FLARE_LIST, Output, range_of, stage_output
+from stixlab.pipeline.inputs import find_sources, flares_content, flares_id
+from stixlab.pipeline.outputs import FLARE_LIST, Output, stage_output
+from stixlab.pipeline.products import Stage, collect_products
+from stixlab.pipeline.ranges import range_of, span_of
+from stixlab.pipeline.tasks import Tasks, open_tasks
+from stixlab.settings import read_settings
 from stixlab.timing import to_datetime
 from stixlab.vocabulary import FLIGHT
 
-__all__ = ["RUN_FOLDER_VARIABLE", "RunSession", "start_run"]
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from stixlab.model import Product
+
+__all__ = ["RUN_FOLDER_VARIABLE", "ProductMaker", "RunSession", "start_run"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +45,14 @@ RUN_FOLDER_VARIABLE = "STIXLAB_RUN_FOLDER"
 """Environment variable by which the runner tells the notebook where its request is and its results go."""
 REQUEST_NAME = "request.json"
 """File in that folder with what was asked for."""
+STAGE_NAME = "products"
+"""Folder for the files of products, where the request names none."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+ProductMaker = Callable[["RunSession", str, Sequence[xr.Dataset]], None]
+"""Writes datasets as products of a type to the stage of a run."""
 
 
 class RunSession:
@@ -47,10 +68,14 @@ class RunSession:
         As the notebook has them.
     folder
         Work folder of the run; None when the notebook is opened by hand.
-    needs, makes
+    needs, makes, may_make
         What the pipeline declares; empty by hand: nothing is refused then.
     margin_s
         Declared margin, seconds: data beyond it are not among the inputs that a run is known by. None: any.
+    stage
+        Folder for the files of products; none: one in `folder`, or by hand a temporary one.
+    maker
+        Makes products of datasets; without it only products that were staged can be saved.
     """
 
     def __init__(
@@ -63,6 +88,9 @@ class RunSession:
         needs: Sequence[str] = (),
         makes: Sequence[str] = (),
         margin_s: float | None = None,
+        may_make: Sequence[str] = (),
+        stage: Path | None = None,
+        maker: ProductMaker | None = None,
     ) -> None:
         self.lab = lab
         self.pipeline = pipeline
@@ -71,8 +99,40 @@ class RunSession:
         self.origin: str = str(parameters.get("origin") or "")
         self._folder = folder
         self._needs = tuple(needs)
-        self._makes = tuple(makes)
         self._margin_s = margin_s
+        self._makes = (*makes, *may_make)
+        self._stage_folder = stage or (folder / STAGE_NAME if folder is not None else None)
+        self._maker = maker
+
+    @cached_property
+    def stage(self) -> Stage:
+        """Catalogue and archive for products that this run makes: what is written there is seen by this run alone."""
+        folder = self._stage_folder
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="stixlab-run-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.inputs |= find_sources(self.lab.catalog, self._needs, self.parameters)
+        return Stage(self.lab.catalog, self.lab.archive, folder)
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        return open_tasks(read_settings().dask)
+
+    def client(self) -> Tasks:
+        """Where tasks are done: the dask cluster that ``STIXLAB_DASK`` names, else threads of this process.
+
+        From the first call on, lazy datasets are computed on the cluster, too.
+
+        Raises
+        ------
+        PipelineError
+            If the cluster does not answer, or has no workers.
+        """
+        return self._tasks
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+        """What a function gives for each task, in their order; see `stixlab.pipeline.tasks.Tasks.map`."""
+        return self.client().map(function, tasks)
 
     def fetch(self, product_type: str, *, margin_s: float = 0.0) -> xr.Dataset:
         """Level 1 data of the run's range of time, lazy.
@@ -140,15 +200,16 @@ class RunSession:
         start = np.datetime64(first.replace(tzinfo=None), "ns") - margin
         return start, np.datetime64(last.replace(tzinfo=None), "ns") + margin
 
-    def save(self, name: str, result: Sequence[Flare]) -> Any:
+    def save(self, name: str, result: Any) -> Any:
         """Deliver a result, to be taken into the catalogue when the whole run has succeeded.
 
         Parameters
         ----------
         name
-            One the pipeline declares under ``makes``.
+            One the pipeline declares under ``makes`` or ``may_make``.
         result
-            For ``flare-list`` the flares with their peak in the run's range.
+            For ``flare-list`` the flares with their peak in the run's range; for a product type a dataset or several,
+            as the type is declared: each UTC day in them becomes a product.
 
         Returns
         -------
@@ -159,26 +220,103 @@ class RunSession:
         ------
         PipelineError
             If the result is not declared, wrong, or saved before.
+        SchemaError
+            If a dataset departs from the declaration of its type.
         """
-        if name != FLARE_LIST or (self._makes and name not in self._makes):
+        if (name != FLARE_LIST and self._maker is None) or (self._makes and name not in self._makes):
             raise PipelineError(f"save: {name!r} is not among the declared results: {', '.join(self._makes)}")
+        if name == FLARE_LIST:
+            return self._save_flares(result)
+        datasets = [result] if isinstance(result, xr.Dataset) else list(result)
+        if kinds := sorted({type(d).__name__ for d in datasets if not isinstance(d, xr.Dataset)}):
+            raise PipelineError(f"save: expected datasets for {name}; found {', '.join(kinds)}")
+        if not datasets:
+            raise PipelineError(f"save: expected at least one dataset for {name}; found none")
+        if self._maker is not None:
+            self._maker(self, name, datasets)
+        return self._save_products([name])
+
+    def save_products(self) -> QTable:
+        """Deliver all products that were made on the stage of this run, each under its type.
+
+        Returns
+        -------
+        astropy.table.QTable
+            One row a product; none if all were up to date.
+
+        Raises
+        ------
+        PipelineError
+            If a product is of a type that is not declared, or was saved before.
+        """
+        names = self.stage.types
+        if self._makes and (extra := [n for n in names if n not in self._makes]):
+            raise PipelineError(
+                f"save: {', '.join(extra)} is not among the declared results: {', '.join(self._makes)}"
+            )
+        return self._save_products(names)
+
+    def _save_products(self, names: Sequence[str]) -> QTable:
+        saved: list[Product] = []
+        for name in names:
+            staged = collect_products(self.stage, name)
+            saved += staged.products
+            start, end = span_of(self.parameters)
+            if self._folder is not None:
+                output = Output(
+                    name,
+                    self.origin,
+                    start or _EPOCH,
+                    end or datetime.now(UTC),
+                    dict(self.inputs),
+                    products=staged,
+                )
+                stage_output(self._folder, output)
+                log.info(
+                    "result staged",
+                    extra={"pipeline": self.pipeline, "output": name, "n_records": len(staged.products)},
+                )
+        return products_to_table(saved)
+
+    def _save_flares(self, result: Sequence[Flare]) -> QTable:
         if not all(isinstance(f, Flare) for f in result):
             kinds = sorted({type(f).__name__ for f in result})
-            raise PipelineError(f"save: expected flares for {name}; found {', '.join(kinds)}")
+            raise PipelineError(f"save: expected flares for {FLARE_LIST}; found {', '.join(kinds)}")
         if not self.origin:
-            raise PipelineError(f"save: {name} was made from no data; call run.fetch() first")
+            raise PipelineError(f"save: {FLARE_LIST} was made from no data; call run.fetch() first")
         start, end = range_of(self.parameters)
         if self._folder is not None:
             stage_output(
-                self._folder, Output(name, self.origin, start, end, dict(self.inputs), tuple(result))
+                self._folder, Output(FLARE_LIST, self.origin, start, end, dict(self.inputs), tuple(result))
             )
             log.info(
-                "result staged", extra={"pipeline": self.pipeline, "output": name, "n_records": len(result)}
+                "result staged",
+                extra={"pipeline": self.pipeline, "output": FLARE_LIST, "n_records": len(result)},
             )
         return flares_to_table(result)
 
 
-def start_run(lab: Any, pipeline: str, /, **parameters: Any) -> RunSession:
+def products_to_table(products: Sequence[Product]) -> QTable:
+    """Products as a table, one row each."""
+    from astropy.table import QTable
+    from astropy.time import Time
+
+    def times(name: str) -> Time:
+        found = [getattr(p, name).replace(tzinfo=None) for p in products]
+        return Time(np.array(found, dtype="datetime64[ms]"), format="datetime64", scale="utc", precision=0)
+
+    table = QTable()
+    table["product"] = np.array([p.product_id for p in products], dtype=str)
+    table["version"] = np.array([p.version for p in products], dtype=int)
+    for name in ("start", "end"):
+        table[name] = times(name)
+        table[name].format = "isot"
+    table["times"] = np.array([p.n_times for p in products], dtype=int)
+    table["FITS bytes"] = np.array([p.fits_bytes for p in products], dtype=int)
+    return table
+
+
+def start_run(lab: Any, pipeline: str, maker: ProductMaker | None = None, /, **parameters: Any) -> RunSession:
     """Begin a run in a pipeline notebook.
 
     Parameters
@@ -187,6 +325,8 @@ def start_run(lab: Any, pipeline: str, /, **parameters: Any) -> RunSession:
         Connection to the data center.
     pipeline
         Name of the notebook.
+    maker
+        Makes products of datasets.
     **parameters
         Those of its parameters cell.
 
@@ -197,7 +337,7 @@ def start_run(lab: Any, pipeline: str, /, **parameters: Any) -> RunSession:
     """
     folder = os.environ.get(RUN_FOLDER_VARIABLE)
     if not folder:
-        return RunSession(lab, pipeline, parameters)
+        return RunSession(lab, pipeline, parameters, maker=maker)
     path = Path(folder) / REQUEST_NAME
     try:
         request = json.loads(path.read_bytes())
@@ -218,4 +358,7 @@ def start_run(lab: Any, pipeline: str, /, **parameters: Any) -> RunSession:
         needs=request["needs"],
         makes=request["makes"],
         margin_s=request.get("margin_s"),
+        may_make=request.get("may_make", ()),
+        stage=Path(request["stage"]) if "stage" in request else None,
+        maker=maker,
     )

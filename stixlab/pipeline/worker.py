@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.hold import CANCELLED, LOST, STOPPED, Hold
 from stixlab.pipeline.outputs import commit_outputs
 from stixlab.pipeline.retries import AWAY_S, ask_patiently, is_recoverable, pause_before_next
-from stixlab.pipeline.runner import FAILED_NAME, LOG_NAME, Execution, execute
+from stixlab.pipeline.runner import FAILED_NAME, LOG_NAME, Execution, execute, stage_folder
 from stixlab.pipeline.spec import PipelineSpec
 
 __all__ = ["DONE", "LEASE_S", "POLL_S", "Progress", "Worker"]
@@ -182,18 +183,23 @@ class Worker:
             self._patiently(hold.check)
             hold.check_wanted()
             self._check_inputs(run, execution)
-            delivered = self._patiently(lambda: commit_outputs(self.catalog, run, execution.outputs))
+            delivered = self._patiently(
+                lambda: commit_outputs(self.catalog, run, execution.outputs, archive=self.archive)
+            )
         except (ConflictError, CatalogError):
             raise
         except Exception as error:  # the runner's edge: whatever went wrong, the run says so
             if not isinstance(error, StixlabError):
                 log.exception("run failed", extra={"run_id": run.run_id})
             return self._ended(run, spec, folder, hold, error)
+        finally:
+            shutil.rmtree(stage_folder(folder), ignore_errors=True)
+        read = {k: v for output in execution.outputs.values() for k, v in output.inputs.items()}
         done = dataclasses.replace(
             self._record(run, hold, RunStatus.SUCCEEDED, ""),
             notebook=f"{run_key(run.run_id)}/{execution.notebook.name}",
             log="" if execution.log is None else f"{run_key(run.run_id)}/{execution.log.name}",
-            inputs={k: v for output in execution.outputs.values() for k, v in output.inputs.items()},
+            inputs=read or run.inputs,
             outputs=delivered,
         )
         # Before the run is marked: a worker killed in between does the run again, and nothing that follows is lost.

@@ -17,7 +17,7 @@ from stixlab.model.flare import Flare
 from stixlab.plots.lightcurve import band_traces
 from stixlab.plots.style import FLARE_COLOUR, INK, origin_banner, origin_title
 
-__all__ = ["StillFigure", "draw_light_curve", "plot_flares"]
+__all__ = ["StillFigure", "draw_light_curve", "finish_still", "plot_flares", "still_axes"]
 
 
 class StillFigure(Figure):
@@ -43,7 +43,7 @@ def draw_light_curve(ds: xr.Dataset, flares: Sequence[Flare] = ()) -> StillFigur
     SchemaError
         If the dataset is no light curve or has no energies.
     """
-    figure, axes = _axes((11, 4.6))
+    figure, axes = still_axes((11, 4.6))
     for trace in band_traces(ds):
         axes.plot(trace.time, np.maximum(trace.counts, 0.5), color=trace.colour, lw=0.8, label=trace.label)
     for n, flare in enumerate(flares):
@@ -69,7 +69,7 @@ def draw_light_curve(ds: xr.Dataset, flares: Sequence[Flare] = ()) -> StillFigur
         )
     axes.set(yscale="log", ylabel="counts in 4 s", xlabel="UTC at the spacecraft")
     axes.legend(ncols=7, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=9, handlelength=1.2)
-    _finish(figure, axes, banner=origin_banner([str(ds.attrs.get("origin"))]))
+    finish_still(figure, axes, banner=origin_banner([str(ds.attrs.get("origin"))]))
     return figure
 
 
@@ -87,7 +87,7 @@ def plot_flares(flares: QTable) -> StillFigure:
         Peak counts in 4-10 keV over the background; a flare with the attenuator in is a lower limit and
         drawn as a triangle.
     """
-    figure, axes = _axes((11, 4.2))
+    figure, axes = still_axes((11, 4.2))
     if len(flares):
         time = flares["peak"].datetime64
         over = np.maximum((flares["peak_counts"] - flares["background_counts"]).value, 0.5)
@@ -113,11 +113,12 @@ def plot_flares(flares: QTable) -> StillFigure:
     axes.set(
         ylabel="4\N{EN DASH}10 keV counts in 4 s over background", xlabel="UTC of the peak, at the spacecraft"
     )
-    _finish(figure, axes, banner=origin_banner(map(str, flares["origin"]) if len(flares) else ()))
+    finish_still(figure, axes, banner=origin_banner(map(str, flares["origin"]) if len(flares) else ()))
     return figure
 
 
-def _axes(size: tuple[float, float]) -> tuple[StillFigure, Any]:
+def still_axes(size: tuple[float, float]) -> tuple[StillFigure, Any]:
+    """A figure of a width and height in inches, with axes in the style of all still figures."""
     figure = StillFigure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -126,7 +127,8 @@ def _axes(size: tuple[float, float]) -> tuple[StillFigure, Any]:
     return figure, axes
 
 
-def _finish(figure: StillFigure, axes: Any, *, banner: str) -> None:
+def finish_still(figure: StillFigure, axes: Any, *, banner: str) -> None:
+    """Label the axis of times, and say above the figure what is not measured."""
     if axes.has_data():
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)

@@ -62,21 +62,38 @@ def unique_order(
     if repeated.any():
         several = np.concatenate([repeated, [False]]) | np.concatenate([[False], repeated])
         rows = order[several]
-        rows = rows[np.lexsort((*_content_columns(arrays, rows), ranks[rows], key[rows]))]
+        rows = rows[np.lexsort((_content_ranks(arrays, rows), ranks[rows], key[rows]))]
         first = np.concatenate([[True], key[rows][1:] != key[rows][:-1]])
         order = np.concatenate([order[~several], rows[first]])
     return np.asarray(order[np.lexsort((key[order], time[order]))], dtype=np.intp)
 
 
-def _content_columns(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> list[NDArray[Any]]:
-    """Values of some rows as columns to sort by, the least important first."""
-    columns: list[NDArray[Any]] = []
-    for name in sorted(arrays):
-        values = arrays[name][rows]
-        if values.dtype.kind == "M":
-            values = values.astype("datetime64[ns]").view(np.int64)
-        columns.extend(values.reshape(len(rows), -1).T)
-    return columns[::-1]
+def _content_ranks(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Place of some rows in the lexical order of their values, names in the order of the alphabet."""
+    pieces = [_ordered_bytes(arrays[name][rows]).reshape(len(rows), -1) for name in sorted(arrays)]
+    joined = np.concatenate(pieces, axis=1)
+    # One long key a row: a row of a calibration run has hundreds of thousands of values.
+    order = np.argsort(joined.view(f"V{joined.shape[1]}").ravel(), kind="stable")
+    ranks = np.empty(len(rows), dtype=np.intp)
+    ranks[order] = np.arange(len(rows))
+    return ranks
+
+
+def _ordered_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as bytes that compare as the values do; NaN is above all numbers."""
+    if values.dtype.kind in "mM":
+        values = values.astype(f"{values.dtype.kind}8[ns]").view(np.int64)
+    values = np.ascontiguousarray(values)
+    if values.dtype.kind == "b":
+        return values.view(np.uint8)
+    n_bytes = values.dtype.itemsize
+    bits = values.view(f"u{n_bytes}")
+    sign = bits.dtype.type(1 << (8 * n_bytes - 1))
+    if values.dtype.kind == "i":
+        bits = bits ^ sign
+    elif values.dtype.kind == "f":
+        bits = np.where(bits & sign, ~bits, bits | sign)
+    return np.ascontiguousarray(bits.astype(f">u{n_bytes}")).view(np.uint8)
 
 
 def time_arrays(ds: xr.Dataset) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

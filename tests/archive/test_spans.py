@@ -7,8 +7,10 @@ import pytest
 import xarray as xr
 
 from stixlab.archive import stored_arrays, time_axis
-from stixlab.archive.contents import make_row, put_rows, read_contents, write_contents
+from stixlab.archive.contents import list_products, make_row, put_rows, read_contents, write_contents
+from stixlab.archive.layout import contents_key
 from stixlab.archive.spans import has_data, open_span
+from stixlab.bench.measurement import bytes_read
 from stixlab.datasets.registry import SPECS
 from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
 from stixlab.products.formats.zarr import open_many
@@ -91,7 +93,7 @@ def test_bins_whose_middle_lies_within(archive, start, end):
     found = open_span(archive, "ql-lightcurve", start, end)
     np.testing.assert_array_equal(found["time"], times[chosen])
     assert found["counts"].shape == (chosen.sum(), 5)
-    assert has_data(archive, "ql-lightcurve", start, end)
+    assert has_data(read_contents(archive, "L1", "ql-lightcurve", "flight"), start, end)
 
 
 def test_nothing_in_a_range_is_told_with_what_there_is(archive):
@@ -99,7 +101,7 @@ def test_nothing_in_a_range_is_told_with_what_there_is(archive):
         open_span(archive, "ql-lightcurve", time("2022-01-01"), time("2022-02-01"))
     with pytest.raises(NotInCatalogError, match="none at all yet"):
         open_span(archive, "ql-background")
-    assert not has_data(archive, "ql-lightcurve", time("2022-01-01"), None)
+    assert not has_data(read_contents(archive, "L1", "ql-lightcurve", "flight"), time("2022-01-01"), None)
 
 
 def test_a_gap_between_days_is_no_gap_in_the_numbers(tmp_path):
@@ -163,7 +165,7 @@ def test_a_chunk_that_is_missing_is_no_row_of_zeros(archive):
     ds = open_span(archive, "ql-lightcurve")
     (archive.path(row.key) / "counts" / "c" / "0" / "0").unlink()
     stored_arrays._open.cache_clear()
-    with pytest.raises(ArchiveError, match="0 of 1 chunks"):
+    with pytest.raises(ArchiveError, match="chunk counts/c/0/0 is missing"):
         ds["counts"].sel(time="2021-06-07").compute()
     assert ds["counts"].sel(time="2021-06-06").compute().size
 
@@ -237,3 +239,43 @@ def test_a_span_can_be_sent_to_another_process(span):
     np.testing.assert_array_equal(
         again["counts"].sel(time="2021-06-07"), span["counts"].sel(time="2021-06-07")
     )
+
+
+def test_a_table_that_is_not_written_yet_is_made_of_the_products(tmp_path):
+    """What is opened by it is the same, and nothing is written."""
+    archive, catalog, _ = filled(tmp_path, *DAYS)
+    expected = open_span(archive, "ql-lightcurve").load()
+    key = archive.path(contents_key("L1", "ql-lightcurve", "flight"))
+    key.unlink()
+    table = list_products(archive, catalog.products.find(), "L1", "ql-lightcurve", "flight")
+    xr.testing.assert_identical(open_span(archive, "ql-lightcurve", contents=table).load(), expected)
+    assert not key.exists()
+
+
+@pytest.mark.skipif(not bytes_read(), reason="the system does not count what is read")
+@pytest.mark.parametrize("n_days", [1, 2, 4, 8])
+def test_what_is_read_is_what_is_selected(tmp_path, monkeypatch, n_days):
+    """Of a long span the counts of some days cost the files of these counts, and the times at the edges."""
+    monkeypatch.setattr(time_axis, "_SHORT_TIMES", 5)
+    days = dates("2021-06-05", 16)
+    archive, _, _ = filled(tmp_path, *days, n_bins=1500)
+    counts = open_span(archive, "ql-lightcurve")["counts"]
+    chosen = slice(days[2], days[1 + n_days])
+    counts.sel(time=chosen).load()  # what has to be imported is
+    stored_arrays._open.cache_clear()
+    before = bytes_read()
+    assert counts.sel(time=chosen).load().sizes["time"] == 1500 * n_days
+    read = bytes_read() - before
+    rows = read_contents(archive, "L1", "ql-lightcurve", "flight").rows
+    sizes = {
+        (row.day, name): sum(
+            p.stat().st_size for p in (archive.path(row.key) / name).rglob("*") if p.is_file()
+        )
+        for row in rows
+        for name in ("counts", "time")
+    }
+    wanted = sum(sizes[day, "counts"] for day in days[2 : 2 + n_days])
+    # The times of what was selected, a short axis is read; and those of the days at its edges, to find them.
+    wanted += sum(sizes[day, "time"] for day in days[2 : 2 + n_days]) * 2
+    assert sizes[days[2], "counts"] > 2000
+    assert wanted * 0.5 < read < wanted + 25_000

@@ -120,10 +120,11 @@ def test_status_and_doctor(home):
 
 
 def test_pipelines_are_listed_with_their_parameters(home):
-    (schema,) = home.json("pipelines")
-    assert {"start", "end"} <= set(schema["properties"])
-    assert schema["additionalProperties"] is False
-    assert "flare_list" in home.run("pipelines").stdout
+    schemas = {schema["title"]: schema for schema in home.json("pipelines")}
+    assert {"start", "end"} <= set(schemas["Flare list"]["properties"])
+    assert not any(schema["additionalProperties"] for schema in schemas.values())
+    listed = home.run("pipelines").stdout
+    assert all(name in listed for name in ("flare_list", "l1_daily", "l1_science", "ephemeris", "reprocess"))
 
 
 def test_config_says_where_values_come_from_and_masks_secrets(home):

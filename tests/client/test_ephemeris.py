@@ -10,13 +10,10 @@ import pytest
 
 from stixlab.client.ephemeris import (
     AUX_TYPES,
-    convert_scet,
-    convert_utc,
     get_attitude,
     get_ephemeris,
     get_flare,
 )
-from stixlab.ephemeris import load_clock
 from stixlab.errors import ParameterError, TimeError
 from stixlab.settings import Settings
 
@@ -39,7 +36,7 @@ def imported(real_data: Path):
             low, high = (np.datetime64(t.replace(tzinfo=None)) for t in (start, end))
             day = np.timedelta64(1, "D")
             return [
-                SimpleNamespace(fits=p)
+                SimpleNamespace(fits=p, provenance={"imported": p.name})
                 for p, d in zip(found, days, strict=True)
                 if d < high and d + day > low
             ]
@@ -73,17 +70,11 @@ def test_a_flare_is_seen_from_both_sides(settings: Settings, imported) -> None:
         get_flare(["2022-11-11", "2022-11-12"], 0, 0, settings=settings)
 
 
-def test_times_both_ways_say_how_good_they_are() -> None:
-    clock = load_clock()
-    answer = convert_scet("664146182:58990", clock)
-    assert str(answer.utc)[:23] == "2021-01-16T21:03:51.361"
-    assert answer.source == clock.source
-    assert answer.accuracy_s == clock.accuracy_s
-    back = convert_utc(answer.utc, clock)
-    assert (int(back.coarse), int(back.fine)) == (664146182, 58990)
-    many = convert_scet(["664146182:58990", "700000000.5"], clock)
-    assert many.utc.shape == (2,)
-    with pytest.raises(TimeError, match="on-board time"):
-        convert_scet("yesterday", clock)
-    with pytest.raises(TimeError, match="UTC"):
-        convert_utc("yesterday", clock)
+def test_a_time_that_no_kernel_covers_is_told_with_what_is_covered(tmp_path: Path, real_data: Path) -> None:
+    settings = Settings(home=tmp_path, spice=real_data / "spice" / "stix_min.tm")
+    with pytest.raises(TimeError, match=r"found 2045-01-01.*covered: kernels .* to .*STIXLAB_SPICE"):
+        get_ephemeris("2045-01-01", settings=settings, kind="kernel")
+    with pytest.raises(TimeError, match="expected UTC such as"):
+        get_ephemeris("01/02/2022", settings=settings)
+    with pytest.raises(TimeError, match="expected a meta-kernel or a folder"):
+        get_ephemeris("2021-01-01", settings=Settings(home=tmp_path, spice=tmp_path / "none.tm"))

@@ -71,6 +71,14 @@ def test_nothing_there_says_what_is_near(lab):
 def test_mistakes_are_told(lab, arguments, error, words):
     with pytest.raises(error, match=words):
         lab.open(*arguments)
+    for search in (lab.products, lab.flares):
+        with pytest.raises(ParameterError, match="start before end"):
+            search(start="2026-05-06", end="2026-05-05")
+        with pytest.raises(SchemaError, match="origin: expected one of flight, simulated, reencoded"):
+            search(origin="real")
+    with pytest.raises(SchemaError, match="expected one of hk-mini"):
+        lab.products(type="ql-lightcurves")
+    assert lab.products(type="cal-energy") == lab.products(origin="reencoded") == []
     with pytest.raises(SchemaError, match="origin"):
         lab.open("ql-lightcurve", "2026-05-05", "2026-05-06", origin="real")
 

@@ -24,6 +24,7 @@ from stixlab.idb import load_versions
 from stixlab.simulation import simulate
 from stixlab.telemetry.sources import read_packets
 from stixlab.telemetry.writers import write_binary
+from tests.support.science import pixel_request
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
@@ -90,8 +91,16 @@ def few_packets(tmp_path_factory) -> Path:
     path = Path(made.files[0])
     block, _ = read_packets(path.read_bytes(), path.name, load_versions())
     (folder / "some").mkdir()
-    write_binary(block.select(block.service == 21), folder / "some" / "packets.bin")
+    write_binary(block.select((block.service == 21) & (block.ssid == 30)), folder / "some" / "packets.bin")
     return folder / "some"
+
+
+@pytest.fixture(scope="module")
+def small_request(tmp_path_factory) -> Path:
+    """One file with a data request of two packets."""
+    folder = tmp_path_factory.mktemp("request")
+    write_binary(pixel_request(2), folder / "packets.bin")
+    return folder
 
 
 class Zygote:
@@ -160,13 +169,15 @@ def snapshot(home: Path, uri: str) -> dict:
     return {"files": files, "raw_files": raw, "products": products, "flares": flares}
 
 
-def test_at_every_call_that_changes_something(tmp_path, server, few_packets, zygote):
+@pytest.mark.parametrize("what", ["few_packets", "small_request"])
+def test_at_every_call_that_changes_something(what, tmp_path, server, zygote, request):
     """Every mkdir, rename, remove, open for writing and database write, enumerated in the process itself."""
-    reference = zygote.run(tmp_path / "whole", f"{server}/whole", few_packets)
+    telemetry = request.getfixturevalue(what)
+    reference = zygote.run(tmp_path / "whole", f"{server}/whole_{what}", telemetry)
     assert not reference["killed"], reference
     total = json.loads(reference["said"])
     assert not total["failed"], total
-    expected = snapshot(tmp_path / "whole", f"{server}/whole")
+    expected = snapshot(tmp_path / "whole", f"{server}/whole_{what}")
     assert len(expected["products"]) == 1
     assert total["count"] > 50
     different: list[tuple[int, str]] = []
@@ -175,10 +186,10 @@ def test_at_every_call_that_changes_something(tmp_path, server, few_packets, zyg
         forks = Zygote()
         with forks.process:
             for kill_at in points:
-                home, uri = tmp_path / f"home{kill_at}", f"{server}/trial{kill_at}"
-                first = forks.run(home, uri, few_packets, kill_at)
+                home, uri = tmp_path / f"home{kill_at}", f"{server}/{what}{kill_at}"
+                first = forks.run(home, uri, telemetry, kill_at)
                 assert first["killed"], (kill_at, first)
-                second = forks.run(home, uri, few_packets)
+                second = forks.run(home, uri, telemetry)
                 assert not second["killed"], second
                 assert second["said"].startswith("{"), (kill_at, first["said"], second)
                 if snapshot(home, uri) != expected:

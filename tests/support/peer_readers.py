@@ -1,7 +1,6 @@
 """Reads FITS files with the programs of others and prints what they found, as JSON.
 
-Run by the interpreter of an environment that has stixpy and stixdcpy (STIXLAB_PEERS_PYTHON), never by ours: it does not
-import stixlab. Arguments: ``product``, ``timeseries``, ``pixel_data`` or ``spectrogram``, and a file; and so on. An answer
+Run as a program of its own, which does not import stixlab. Arguments: ``product``, ``timeseries``, ``pixel_data`` or ``spectrogram``, and a file; and so on. An answer
 for each, with ``error`` where the program fails.
 """
 

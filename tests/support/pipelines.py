@@ -91,11 +91,11 @@ def write_notebook(folder: Path, *code: str, name: str = "trial", **parts) -> Pa
     return path
 
 
-def stand_in(folder: Path) -> dict[str, str]:
-    """Environment in which kernels find the stand-in; made in that folder."""
+def stand_in(folder: Path, factory: str = FACTORY) -> dict[str, str]:
+    """Environment in which kernels find a stand-in of `stixlab.factory`; made in that folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(STAND_IN)
-    (folder / "stand_in.py").write_text(FACTORY)
+    (folder / "stand_in.py").write_text(factory)
     root = Path(__file__).parents[2]
     return {"PYTHONPATH": f"{folder}:{root}"}
 

@@ -123,7 +123,8 @@ class SmallLab:
         return self.hidden
 
     def _latest(self, **filters: Any) -> Product | None:
-        return next(iter(self.products(type=filters.get("type"))), None)
+        found = self.products(type=filters.get("type"))
+        return next((p for p in found if filters.get("origin") in (None, p.origin)), None)
 
     def _flares(
         self, *, start: datetime, end: datetime, min_counts: float = 0, origin: str | None = None

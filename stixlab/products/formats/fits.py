@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +13,12 @@ from numpy.typing import NDArray
 
 from stixlab.datasets.construction import scet_key
 from stixlab.datasets.registry import get_spec
+from stixlab.errors import SchemaError
 from stixlab.files import new_file
 from stixlab.instrument.detectors import mask_bits
 from stixlab.instrument.energy_channels import energy_edges
-from stixlab.products.formats.fits_columns import column, table
+from stixlab.products.formats.fits_cards import Cards
+from stixlab.products.formats.fits_columns import Hdu, column, primary, table
 from stixlab.products.formats.fits_control import control_table, request_cards
 from stixlab.products.formats.fits_layout import (
     FITS_UNITS,
@@ -36,7 +37,6 @@ from stixlab.vocabulary import FLIGHT, REENCODED, SIMULATED, DatasetSpec, check,
 
 if TYPE_CHECKING:
     import xarray as xr
-    from astropy.io.fits import BinTableHDU, HDUList, Header
 
 __all__ = [
     "CREATOR",
@@ -108,9 +108,7 @@ def write_fits(
         complete=complete,
         keywords=keywords,
     )
-    buffer = io.BytesIO()
-    hdus.writeto(buffer)
-    content = buffer.getbuffer()
+    content = b"".join(hdu.encode(created) for hdu in hdus)
     with new_file(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest(), len(content)
@@ -125,7 +123,7 @@ def to_hdus(
     parents: Sequence[str] = (),
     complete: bool | None = None,
     keywords: Mapping[str, Any] | None = None,
-) -> HDUList:
+) -> list[Hdu]:
     """HDUs of a level 1 dataset: PRIMARY, CONTROL, DATA, IDB_VERSIONS and, with energies, ENERGIES.
 
     See `write_fits` for the parameters.
@@ -135,10 +133,6 @@ def to_hdus(
     SchemaError
         If the dataset departs from its declaration, or is empty.
     """
-    from astropy.io.fits import HDUList, PrimaryHDU
-
-    from stixlab.errors import SchemaError
-
     product = str(ds.attrs["product"])
     spec = get_spec(product)
     check(ds, spec)
@@ -148,38 +142,37 @@ def to_hdus(
         )
     along, others = time_arrays(ds)
     begin = _floor_ms(along["time_bounds"].min())
-    header = _primary_header(
-        ds, spec, along, begin, filename=filename, version=version, created=created, parents=parents
+    first = primary()
+    _fill_header(
+        first.cards,
+        ds,
+        spec,
+        along,
+        begin,
+        filename=filename,
+        version=version,
+        created=created,
+        parents=parents,
     )
-    header["COMPLETE"] = (
+    first.cards.set(
+        "COMPLETE",
         bool(ds.attrs.get("complete", True)) if complete is None else complete,
         "whether all of its telemetry has arrived",
     )
-    _add_cards(header, [(k, *(v if isinstance(v, tuple) else (v, ""))) for k, v in (keywords or {}).items()])
+    _add_cards(
+        first.cards, [(k, *(v if isinstance(v, tuple) else (v, ""))) for k, v in (keywords or {}).items()]
+    )
     control, control_index = control_table(spec, along, others, ds.attrs)
     if "flare_valid" in along:
         row, along = flare_rows(along)
         control_index = control_index[row]
-    hdus = [
-        PrimaryHDU(header=header),
-        control,
-        _data(ds, spec, along, begin, control_index),
-        _idb_versions(ds, along),
-    ]
+    hdus = [first, control, _data(ds, spec, along, begin, control_index), _idb_versions(ds, along)]
     hdus += _energy_tables(along, others)
     # Behind the tables that others look for by their number.
-    hdus += supplement_tables(spec, along, others)
-    found = HDUList(hdus)
-    # What astropy would still change while writing is changed before the checksums are made.
-    found.update_extend()
-    for hdu in found:
-        hdu.add_checksum(when=f"as of {created:%Y-%m-%dT%H:%M:%S}")
-    return found
+    return hdus + supplement_tables(spec, along, others)
 
 
-def _energy_tables(
-    along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
-) -> list[BinTableHDU]:
+def _energy_tables(along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]) -> list[Hdu]:
     """Table ENERGIES, if the product has energies."""
     if "energy_mask" in along:
         # Readers look up the band of a mask of channels among all channels.
@@ -188,7 +181,7 @@ def _energy_tables(
     return [_energies(others["energy_bounds"])] if "energy_bounds" in others else []
 
 
-def _energies(bounds: NDArray[np.float64]) -> BinTableHDU:
+def _energies(bounds: NDArray[np.float64]) -> Hdu:
     channel = np.arange(len(bounds), dtype=np.uint8)
     columns = [
         column("channel", channel),
@@ -206,7 +199,8 @@ def _iso(time: np.datetime64) -> str:
     return str(np.datetime_as_string(time, unit="ms"))
 
 
-def _primary_header(
+def _fill_header(
+    header: Cards,
     ds: xr.Dataset,
     spec: DatasetSpec,
     along: Mapping[str, NDArray[Any]],
@@ -216,9 +210,7 @@ def _primary_header(
     version: int,
     created: datetime,
     parents: Sequence[str],
-) -> Header:
-    from astropy.io.fits import Header
-
+) -> None:
     origin = str(ds.attrs["origin"])
     bounds = along["time_bounds"]
     obt = scet_key(along) / 65536
@@ -250,25 +242,22 @@ def _primary_header(
         ("CLOCK", str(ds.attrs.get("clock", "")), "source of UTC"),
         ("SRCLEVEL", str(ds.attrs.get("source_level", "")), "what the data were read from"),
     ]
-    header = Header()
     _add_cards(header, cards + request_cards(ds.attrs))
     if "counts" in along:
-        header["DATAMIN"] = (float(along["counts"].min()), "smallest value")
-        header["DATAMAX"] = (float(along["counts"].max()), "largest value")
-        header["BUNIT"] = ("count", "unit of the values")
-    header.add_history(
-        f"made from {ds.attrs.get('source_level') or 'telemetry'} by {ds.attrs.get('software_version', CREATOR)}"
-    )
+        header.set("DATAMIN", float(along["counts"].min()), "smallest value")
+        header.set("DATAMAX", float(along["counts"].max()), "largest value")
+        header.set("BUNIT", "count", "unit of the values")
+    source, software = (ds.attrs.get(n) for n in ("source_level", "software_version"))
+    header.note("HISTORY", f"made from {source or 'telemetry'} by {software or CREATOR}")
     if origin in _NOTES:
-        header.add_comment(_NOTES[origin])
-    return header
+        header.note("COMMENT", _NOTES[origin])
 
 
-def _add_cards(header: Header, cards: Sequence[tuple[str, Any, str]]) -> None:
+def _add_cards(header: Cards, cards: Sequence[tuple[str, Any, str]]) -> None:
     for keyword, value, comment in cards:
         # A comment that does not fit beside its value is left out, not cut.
         fits_in = len(comment) + max(len(str(value).replace("'", "''")) + 2, 20) <= 67
-        header[keyword] = (value, comment if fits_in else "")
+        header.set(keyword, value, comment if fits_in else "")
 
 
 def _data(
@@ -277,7 +266,7 @@ def _data(
     along: Mapping[str, NDArray[Any]],
     begin: np.datetime64,
     control_index: NDArray[np.int32],
-) -> BinTableHDU:
+) -> Hdu:
     bounds = along["time_bounds"]
     masks = mask_columns(ds) if is_request(spec.product) and "pixel_mask" in along else {}
     columns = [
@@ -304,11 +293,11 @@ def _data(
     columns += [column(n, masks[n]) for n in ("num_pixel_sets", "num_energy_groups") if n in masks]
     found = table("DATA", columns)
     for note in notes:
-        found.header.add_comment(note)
+        found.cards.note("COMMENT", note)
     return found
 
 
-def _idb_versions(ds: xr.Dataset, along: Mapping[str, NDArray[Any]]) -> BinTableHDU:
+def _idb_versions(ds: xr.Dataset, along: Mapping[str, NDArray[Any]]) -> Hdu:
     versions = [v for v in str(ds.attrs.get("idb_version", "")).split(", ") if v] or ["unknown"]
     obt = scet_key(along) / 65536
     return table(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS, mask_bits
-from stixlab.products.formats.fits_columns import column, table
+from stixlab.products.formats.fits_columns import Column, Hdu, column, table
 from stixlab.products.formats.fits_layout import (
     REQUEST_KEYWORDS,
     control_columns,
@@ -18,9 +18,6 @@ from stixlab.products.formats.fits_layout import (
     subspectrum_columns,
 )
 from stixlab.vocabulary import DatasetSpec
-
-if TYPE_CHECKING:
-    from astropy.io.fits import BinTableHDU, Column
 
 __all__ = ["control_table", "request_cards"]
 
@@ -32,7 +29,7 @@ def control_table(
     along: Mapping[str, NDArray[Any]],
     others: Mapping[str, NDArray[Any]],
     attrs: Mapping[Any, Any],
-) -> tuple[BinTableHDU, NDArray[np.int32]]:
+) -> tuple[Hdu, NDArray[np.int32]]:
     """The CONTROL table, and for each time the row in it."""
     if is_request(spec.product):
         return _of_request(spec, along, attrs)
@@ -67,7 +64,7 @@ def _settings(
 
 def _of_request(
     spec: DatasetSpec, along: Mapping[str, NDArray[Any]], attrs: Mapping[Any, Any]
-) -> tuple[BinTableHDU, NDArray[np.int32]]:
+) -> tuple[Hdu, NDArray[np.int32]]:
     """One row for each run of equal settings: nearly always one."""
     n_times = len(along["time"])
     differs = np.zeros(max(n_times - 1, 0), dtype=bool)

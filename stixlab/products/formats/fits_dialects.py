@@ -62,6 +62,15 @@ _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Names that files of others give to products in place of those of the archive."""
+_NOT_READ: Mapping[str, str] = MappingProxyType(
+    {
+        "sci-xray-vis": (
+            "expected visibilities with values, errors and times of their day; files of others hold zeros, no errors and"
+            " times of another day; ingest the packets of the request (`stixlab ingest`)"
+        )
+    }
+)
+"""Products of others that are refused, and why."""
 _LEVELS = ("L0", "L1", "L1A")
 _ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, AttributeError, AssertionError)
 """What astropy raises on files that are damaged; the last three where it did not think of it."""
@@ -132,11 +141,13 @@ def _check_read(header: Mapping[str, Any], level: str, product: str, name: str, 
         )
     if own and product in SPECS:
         return
+    if product in _NOT_READ:
+        raise FormatError(f"{name}: found {product}, level {level}: {_NOT_READ[product]}")
     if product not in _READERS or level not in _LEVELS:
         raise FormatError(
-            f"{name}: recognised {product or 'an unknown product'}, level {level or 'not given'}, made by"
-            f" {header.get('CREATOR', 'an unknown program')}; this is not read yet; read now:"
-            f" {', '.join(_READERS)} of levels {', '.join(_LEVELS)}, and products of {CREATOR}"
+            f"{name}: expected {', '.join(_READERS)} of levels {', '.join(_LEVELS)}, an auxiliary ephemeris (L2, ANC), an"
+            f" energy calibration (CAL), or a product of {CREATOR}; found {product or 'an unknown product'}, level"
+            f" {level or 'not given'}, made by {header.get('CREATOR', 'an unknown program')}"
         )
 
 

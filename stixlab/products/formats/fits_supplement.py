@@ -7,19 +7,16 @@ the names of the variables. Files of products that need neither have neither.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
-from stixlab.products.formats.fits_columns import column, table
+from stixlab.products.formats.fits_columns import Hdu, column, table
 from stixlab.products.formats.fits_layout import CONTROL_COLUMNS, FITS_UNITS, is_request
 from stixlab.products.formats.fits_table import FitsTable
 from stixlab.vocabulary import DatasetSpec, Field
-
-if TYPE_CHECKING:
-    from astropy.io.fits import BinTableHDU
 
 __all__ = ["AXES", "SUPPLEMENT", "read_axes", "read_supplement", "supplement_fields", "supplement_tables"]
 
@@ -44,7 +41,7 @@ def supplement_fields(spec: DatasetSpec) -> tuple[tuple[Field, ...], tuple[Field
 
 def supplement_tables(
     spec: DatasetSpec, along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]
-) -> list[BinTableHDU]:
+) -> list[Hdu]:
     """Tables SUPPLEMENT and AXES of a dataset, as far as it needs them.
 
     Parameters

@@ -1,9 +1,10 @@
-"""Datasets as Zarr (format 3), by xarray and zarr: written whole, opened lazily, several at once."""
+"""Datasets as Zarr (format 3): written whole, opened lazily by xarray, several at once."""
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ import numpy as np
 
 from stixlab.errors import ArchiveError, SchemaError
 from stixlab.files import write_failed
+from stixlab.products.formats.zarr_arrays import LEVEL, open_array, write_array, write_group
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["chunk_shape", "open_many", "open_zarr", "write_zarr"]
+__all__ = ["chunk_shape", "open_many", "open_zarr", "stored_sha256", "write_zarr"]
 
 CHUNK_TIMES = 32_768
 """Bins in a chunk at most: a day of bins of 4 s (21,600) is one chunk."""
@@ -44,29 +46,57 @@ def write_zarr(ds: xr.Dataset, folder: Path) -> None:
     SchemaError
         If a variable has a type that has no place in the archive.
     """
-    import zarr
-    from zarr.errors import ZarrUserWarning
-
     if folder.exists():
         raise ArchiveError(
             f"writing {folder.name}: expected a folder that does not exist; it does; choose another name"
         )
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind not in "uifMb":
+            raise SchemaError(f"Zarr array {name}: expected numbers or times; found {variable.dtype}")
     chunks = _chunks(ds)
-    encoding = {n: _encoding(n, ds.variables[n], chunks[n]) for n in chunks}
-    ds = ds.assign({n: ds[n].chunk(dict(zip(ds[n].dims, chunks[n], strict=True))) for n in _lazy(ds)})
     try:
-        # An empty chunk is written, too: one that is missing is damage, not zeros.
-        with zarr.config.set({"array.write_empty_chunks": True}), warnings.catch_warnings():
-            # Consolidated metadata are not in the standard yet; whoever does not know them reads the others.
-            warnings.simplefilter("ignore", ZarrUserWarning)
-            ds.to_zarr(folder, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+        (_write_lazy if _lazy(ds) else _write)(ds, folder, chunks)
     except OSError as error:
         raise write_failed(folder, error) from error
 
 
+def _write(ds: xr.Dataset, folder: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
+    """Write a dataset that is in memory."""
+    from xarray.conventions import encode_dataset_coordinates
+
+    variables, attrs = encode_dataset_coordinates(ds)
+    folder.mkdir(parents=True)
+    written = {}
+    for name, variable in variables.items():
+        values, facts = variable.to_numpy(), dict(variable.attrs)
+        if values.dtype.kind == "M":
+            values = values.astype("datetime64[ns]").view(np.int64)
+            facts |= {"units": _EPOCH, "calendar": "proleptic_gregorian"}
+        written[str(name)] = write_array(
+            folder / str(name), values, chunks[str(name)], [str(d) for d in variable.dims], facts
+        )
+    write_group(folder, attrs, written)
+
+
+def _write_lazy(ds: xr.Dataset, folder: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
+    """Write a dataset that is computed as it is written, a chunk at a time."""
+    import zarr
+    from zarr.errors import ZarrUserWarning
+
+    encoding = {n: _encoding(ds.variables[n], chunks[n]) for n in chunks}
+    lazy = {n: ds[n].chunk(dict(zip(ds[n].dims, chunks[n], strict=True))) for n in _lazy(ds)}
+    ds = ds.assign({n: v for n, v in lazy.items() if n not in ds.coords})
+    ds = ds.assign_coords({n: v for n, v in lazy.items() if n in ds.coords})
+    # An empty chunk is written, too: one that is missing is damage, not zeros.
+    with zarr.config.set({"array.write_empty_chunks": True}), warnings.catch_warnings():
+        # Consolidated metadata are not in the standard yet; whoever does not know them reads the others.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        ds.to_zarr(folder, mode="w-", zarr_format=3, consolidated=True, encoding=encoding)
+
+
 def _lazy(ds: xr.Dataset) -> list[str]:
     """Names of the variables that are computed only as they are written."""
-    return [str(n) for n, v in ds.data_vars.items() if v.chunks is not None]
+    return [str(n) for n, v in ds.variables.items() if v.chunks is not None]
 
 
 def chunk_shape(dims: Sequence[str], shape: Sequence[int], item_bytes: int) -> tuple[int, ...]:
@@ -105,19 +135,18 @@ def _chunks(ds: xr.Dataset) -> dict[str, tuple[int, ...]]:
         str(name): chunk_shape([str(d) for d in v.dims], v.shape, v.dtype.itemsize)
         for name, v in ds.variables.items()
     }
-    times = [c for n, chunk in found.items() for d, c in zip(ds[n].dims, chunk, strict=True) if d == "time"]
+    dims = {n: [str(d) for d in ds.variables[n].dims] for n in found}
+    times = [c for n, chunk in found.items() for d, c in zip(dims[n], chunk, strict=True) if d == "time"]
     return {
-        n: tuple(min(times) if d == "time" else c for d, c in zip(ds[n].dims, chunk, strict=True))
+        n: tuple(min(times) if d == "time" else c for d, c in zip(dims[n], chunk, strict=True))
         for n, chunk in found.items()
     }
 
 
-def _encoding(name: str, variable: xr.Variable, chunks: tuple[int, ...]) -> dict[str, Any]:
+def _encoding(variable: xr.Variable, chunks: tuple[int, ...]) -> dict[str, Any]:
     from zarr.codecs import ZstdCodec
 
-    if variable.dtype.kind not in "uifMb":
-        raise SchemaError(f"Zarr array {name}: expected numbers or times; found {variable.dtype}")
-    encoding: dict[str, Any] = {"chunks": chunks, "compressors": [ZstdCodec(level=1, checksum=True)]}
+    encoding: dict[str, Any] = {"chunks": chunks, "compressors": [ZstdCodec(level=LEVEL, checksum=True)]}
     if variable.dtype.kind == "M":
         encoding |= {"units": _EPOCH, "dtype": "int64"}
     if variable.dtype.kind in "fM":
@@ -148,6 +177,36 @@ def open_zarr(folder: Path) -> xr.Dataset:
         if "flag_values" in variable.attrs:
             variable.attrs["flag_values"] = np.array(variable.attrs["flag_values"], dtype=variable.dtype)
     return ds
+
+
+def stored_sha256(folder: Path) -> str:
+    """What `stixlab.products.merging.content_sha256` says of a stored dataset: all of it is read, a variable at a time.
+
+    Raises
+    ------
+    ArchiveError
+        If the folder is missing, is no dataset, or lacks a chunk or has a damaged one.
+    """
+    import xarray as xr
+
+    from stixlab.products.merging import content_sha256
+
+    try:
+        document = json.loads((folder / "zarr.json").read_bytes())
+        arrays = document["consolidated_metadata"]["metadata"]
+        variables = {}
+        for name, facts in arrays.items():
+            values, attrs = open_array(folder / name).read(), facts["attributes"]
+            if attrs.get("units") == _EPOCH and values.dtype == np.int64:
+                values, attrs = values.view("datetime64[ns]"), {}
+            variables[name] = xr.Variable(facts["dimension_names"], values, attrs, fastpath=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ArchiveError(
+            f"{folder.name}: expected a Zarr dataset; {error}; it is missing or damaged: make the product again"
+            " from its raw files",
+            path=folder,
+        ) from error
+    return content_sha256(xr.Dataset(variables))
 
 
 def _check_chunks(ds: xr.Dataset, folder: Path) -> None:

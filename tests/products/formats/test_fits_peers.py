@@ -1,12 +1,12 @@
 """Our files in the programs of others: stixpy, its time series in sunpy, and stixdcpy.
 
-They need packages that ours does not: STIXLAB_PEERS_PYTHON names the interpreter of an environment that has stixpy
-0.2.1 and stixdcpy 3.0; without it these tests are skipped.
+They run in a process of their own, since they change settings of the packages that they use.
 """
 
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from tests.support.fits_products import CREATED, PRODUCTS, REQUESTS
 from tests.support.housekeeping import real_report
 from tests.support.requests import CLOCK
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("programs of others")]
 READERS = Path(__file__).parents[2] / "support" / "peer_readers.py"
 CLASSES = {
     "ql-lightcurve": "QLLightCurve",
@@ -49,16 +50,13 @@ SERIES = {
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory, real_data):
     """What each program says of our file, by program and product; and the datasets that were written."""
-    python = os.environ.get("STIXLAB_PEERS_PYTHON")
-    if not python:
-        pytest.skip("programs of others: name a Python that has stixpy and stixdcpy in STIXLAB_PEERS_PYTHON")
     folder = tmp_path_factory.mktemp("peers")
     datasets = {name: make() for name, make in PRODUCTS.items()}
     datasets |= {f"hk-{kind}": real_report(real_data, sid=sid) for kind, sid in (("mini", 1), ("maxi", 2))}
     paths = {name: write(ds, folder) for name, ds in datasets.items()}
     asked = [("product", name) for name in CLASSES] + [("timeseries", name) for name in SERIES]
     asked += [("pixel_data", "sci-xray-cpd"), ("spectrogram", "sci-xray-spec")]
-    command = [python, "-P", str(READERS)]
+    command = [sys.executable, "-P", str(READERS)]
     command += [word for kind, name in asked for word in (kind, str(paths[name]))]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     ran = subprocess.run(

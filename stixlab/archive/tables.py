@@ -1,4 +1,4 @@
-"""Tables of contents and reduced levels after an ingest: the last step, for all days at once."""
+"""Tables of contents and reduced levels after a change of products: the last step, for all days at once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from stixlab.archive import Archive, layout
+from stixlab.archive import layout
 from stixlab.archive.bookkeeping import rebuild_contents, update_contents
 from stixlab.archive.contents import read_contents
 from stixlab.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from stixlab.ingest.receive import DayKey
+    from stixlab.archive.store import Archive
 
 __all__ = ["update_tables"]
 
@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 _DAY = timedelta(days=1)
 
 
-def update_tables(catalog: Any, archive: Archive, days: Iterable[DayKey], *, level: str = "L1") -> None:
+def update_tables(
+    catalog: Any, archive: Archive, days: Iterable[tuple[str, str, str]], *, level: str = "L1"
+) -> None:
     """Bring tables of contents and reduced levels up to date with the catalogue.
 
     Parameters

@@ -1,0 +1,205 @@
+"""Many tasks, side by side: on the dask cluster that the settings name, else in threads of this process."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from stixlab.errors import PipelineError
+
+__all__ = ["ClusterTasks", "Tasks", "open_tasks"]
+
+_MOST_THREADS = 4
+_CONNECT_S = 30
+_LOOK_S = 5.0
+_AHEAD = 2
+"""Tasks that are in hand or wait to be collected, for each that can be done at once."""
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Tasks:
+    """Does tasks in threads; never more than a few are in hand, so that what they give need not fit in memory.
+
+    Parameters
+    ----------
+    size
+        How many at once; none: one for each core, four at most.
+    """
+
+    address = ""
+    """Of the scheduler; empty: this process."""
+
+    def __init__(self, size: int | None = None) -> None:
+        self._size = size or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+
+    @property
+    def size(self) -> int:
+        """How many tasks can be done at once."""
+        return self._size
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+        """What a function gives for each task, in their order.
+
+        Parameters
+        ----------
+        function
+            On a cluster it must be importable there. A task whose worker dies is done again by another, so what it
+            writes should come out the same and be whole or absent.
+        tasks
+            Asked for as the work goes on.
+
+        Raises
+        ------
+        PipelineError
+            If the cluster goes away, or a task has ended several workers.
+        Exception
+            Whatever the function raises.
+        """
+        return list(self.each(function, tasks))
+
+    def each(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """The same as `map`, one after the other: results that were used can be let go."""
+        with ThreadPoolExecutor(self.size) as pool:
+            ahead: deque[Future[Result]] = deque()
+            try:
+                for task in tasks:
+                    ahead.append(pool.submit(function, task))
+                    if len(ahead) >= _AHEAD * self.size:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+
+    def __repr__(self) -> str:
+        return f"{self.size} at once {f'on {self.address}' if self.address else 'in threads of this process'}"
+
+
+class ClusterTasks(Tasks):
+    """Does tasks on a dask cluster; lazy datasets are computed there, too, from when this is made.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, such as ``tcp://127.0.0.1:8786``. Its workers must see the archive under the same path.
+    wait_s
+        Seconds to wait for scheduler and first worker.
+
+    Raises
+    ------
+    PipelineError
+        If it does not answer, or has no workers.
+    """
+
+    def __init__(self, address: str, *, wait_s: float = _CONNECT_S) -> None:
+        import dask
+        from distributed import Client
+
+        super().__init__(1)
+        self.address = address
+        self._wait_s = wait_s
+        try:
+            self._client: Any = Client(address, timeout=wait_s, set_as_default=False)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise PipelineError(
+                f"dask: expected a scheduler at {address} (STIXLAB_DASK); found none: {error}; start one, or leave the"
+                " setting empty to work in this process",
+                recoverable=True,
+            ) from error
+        self._lazy = dask.config.set(scheduler=self._client)
+        try:
+            self._client.wait_for_workers(1, timeout=wait_s)
+        except TimeoutError as error:
+            self.close()
+            raise PipelineError(
+                f"dask: expected workers at {address} (STIXLAB_DASK); found none after {wait_s:g} s; start some with"
+                f" `dask worker {address}`",
+                recoverable=True,
+            ) from error
+
+    @property
+    def size(self) -> int:
+        """How many tasks can be done at once, as the cluster is now."""
+        return max(1, sum(int(n) for n in self._client.nthreads().values()))
+
+    def each(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """The same as `map`, one after the other."""
+        ahead: deque[Any] = deque()
+        try:
+            for task in tasks:
+                ahead.append(self._client.submit(function, task, pure=False))
+                if len(ahead) >= _AHEAD * self.size:
+                    yield self._result(ahead.popleft())
+            while ahead:
+                yield self._result(ahead.popleft())
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def close(self) -> None:
+        """Let go of the cluster, which goes on for others; lazy datasets are computed here again."""
+        self._lazy.__exit__(None, None, None)
+        self._client.close()
+
+    def _result(self, future: Any) -> Any:
+        from asyncio import CancelledError as LostError
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker
+        from distributed.comm.core import CommClosedError
+
+        seen = time.monotonic()
+        while True:
+            try:
+                return future.result(timeout=_LOOK_S)
+            except TimeoutError:
+                if future.status == "error":  # its own
+                    raise
+                seen = self._look(seen)
+            except KilledWorker as error:
+                raise PipelineError(
+                    f"dask: a task ended several workers of {self.address}, perhaps for want of memory: {error}",
+                    recoverable=True,
+                ) from error
+            except (CancelledError, LostError, CommClosedError) as error:
+                raise PipelineError(
+                    f"dask: the scheduler at {self.address} went away: {error}", recoverable=True
+                ) from error
+
+    def _look(self, seen: float) -> float:
+        """When there was a worker last; all of them may have gone."""
+        now = time.monotonic()
+        if self._client.nthreads():
+            return now
+        if now - seen > self._wait_s:
+            raise PipelineError(
+                f"dask: expected workers at {self.address}; there has been none for {now - seen:.0f} s; start some with"
+                f" `dask worker {self.address}` and run the pipeline again",
+                recoverable=True,
+            )
+        return seen
+
+
+def open_tasks(address: str) -> Tasks:
+    """Where tasks are to be done.
+
+    Parameters
+    ----------
+    address
+        Of a dask scheduler; empty: this process.
+
+    Raises
+    ------
+    PipelineError
+        If the scheduler does not answer, or has no workers.
+    """
+    return ClusterTasks(address) if address else Tasks()

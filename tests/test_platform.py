@@ -1,0 +1,85 @@
+"""What a first start puts into an empty archive: a simulated day, and beside it what was measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from stixlab import platform
+from stixlab.api.app import create_app
+from stixlab.errors import FormatError, NotInCatalogError
+from stixlab.ingest import bundled
+from stixlab.simulation import simulate
+from tests.support.asgi import Client
+from tests.support.chain import Chain, new_chain
+
+CURVE = "solo_L1_stix-ql-lightcurve_20200506_V01.fits"
+
+
+@pytest.fixture
+def chain(tmp_path) -> Chain:
+    return new_chain(tmp_path / "home")
+
+
+@pytest.fixture
+def package(monkeypatch, real_data):
+    """Stands for the package, with a light curve in it."""
+    products = [(CURVE, (real_data / "l1" / "ql" / CURVE).read_bytes())]
+    monkeypatch.setattr(bundled, "bundled_products", lambda: products)
+    monkeypatch.setattr(bundled, "bundled_source", lambda: "stixpy 0.2.1")
+
+
+def test_measured_data_stand_beside_the_simulated_day(chain, package, tmp_path):
+    simulate("2026-05-05T22:00", "2026-05-05T23:00", out=tmp_path / "files", seed=6)
+    assert not chain.ingest(tmp_path / "files").failed
+    said: list[str] = []
+    platform._add_measured(chain.ingestor, said.append)
+    (line,) = said
+    assert "1 products of 2020-05-06 to 2020-05-06, MEASURED, taken from stixpy 0.2.1" in line
+    assert {p.origin for p in chain.lab.products(type="ql-lightcurve")} == {"flight", "simulated"}
+    runs = chain.catalog.runs.find(status="queued")
+    assert [(r.pipeline, r.parameters["origin"]) for r in runs if r.pipeline == "flare_list"] == [
+        ("flare_list", "flight")
+    ]
+
+    page = Client(create_app(chain.lab, chain.lab.settings)).get("/").text
+    assert "Some of these data are simulated" in page
+    assert "2026-05-05 &middot; simulated" in page
+    light_curves = [row for row in page.split("<tr>") if "<code>ql-lightcurve</code>" in row]
+    assert [("measured" in row, "simulated" in row) for row in light_curves] == [(False, True), (True, False)]
+    assert chain.lab.open("ql-lightcurve").attrs["origin"] == "simulated"
+
+
+def test_measured_data_alone_are_not_marked(chain, package):
+    platform._add_measured(chain.ingestor, lambda _text: None)
+    page = Client(create_app(chain.lab, chain.lab.settings)).get("/").text
+    assert "simulated" not in page.lower()
+    assert "measured</span>" not in page
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotInCatalogError("package stixpy: expected; not installed"),
+        FormatError("data.tar.gz: expected an archive; found none"),
+        PermissionError("data.tar.gz"),
+    ],
+)
+def test_without_them_it_goes_on_and_says_so(chain, monkeypatch, error):
+    def refuse():
+        raise error
+
+    monkeypatch.setattr(bundled, "bundled_products", refuse)
+    said: list[str] = []
+    platform._add_measured(chain.ingestor, said.append)
+    assert "no measured data beside it" in said[0]
+    assert "going on without them" in said[0]
+    assert chain.catalog.products.find() == []
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_taken(chain, package, monkeypatch):
+    products = [*bundled.bundled_products(), ("solo_L1_bad.fits", b"SIMPLE  =  nonsense")]
+    monkeypatch.setattr(bundled, "bundled_products", lambda: products)
+    said: list[str] = []
+    platform._add_measured(replace(chain.ingestor, trigger=None), said.append)
+    assert "measured data: solo_L1_bad.fits" in said[0]
+    assert "1 products" in said[1]
