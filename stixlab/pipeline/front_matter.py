@@ -16,6 +16,7 @@ from stixlab.pipeline.declaration import (
     DEFAULT_TIMEOUT_S,
     KERNELS,
     MANUAL,
+    RESULTS,
     known_needs,
     known_results,
 )
@@ -109,7 +110,12 @@ def _needs(value: Any, name: str, place: Place) -> tuple[str, ...]:
 
 
 def _makes(value: Any, name: str, place: Place) -> tuple[str, ...]:
-    return _known([] if value is None and name == "may_make" else value, name, place, known_results())
+    return _known(value, name, place, known_results())
+
+
+def _may_make(value: Any, name: str, place: Place) -> tuple[str, ...]:
+    products = tuple(each for each in known_results() if each not in RESULTS)
+    return _known([] if value is None else value, name, place, products)
 
 
 def _schedule(value: Any, name: str, place: Place) -> str:
@@ -210,7 +216,7 @@ FIELDS: Mapping[str, Callable[[Any, str, Place], Any]] = {
     "authors": _authors,
     "needs": _needs,
     "makes": _makes,
-    "may_make": _makes,
+    "may_make": _may_make,
     "schedule": _schedule,
     "window": _as_is,
     "margin": _margin,

@@ -67,7 +67,11 @@ def test_a_good_declaration_is_read_whole(folder):
         (FRONT + "retries: true\n", "retries", "a whole number"),
         (FRONT + "priority: high\n", "priority", "from -100 to 100"),
         (FRONT + "priority: 101\n", "priority", "from -100 to 100"),
-        (FRONT + "may_make: [flare-list]\n", "may_make", "name it once"),
+        (
+            FRONT.replace("makes: [flare-list]", "makes: [hk-maxi]") + "may_make: [hk-maxi]\n",
+            "may_make",
+            "name it once",
+        ),
         (FRONT + "may_make: hk-mini\n", "may_make", "expected a list"),
         (FRONT + "kernel: hot\n", "kernel", "fresh, warm"),
         (FRONT + "fatal_warnings: RuntimeWarning\n", "fatal_warnings", "expected a list"),
