@@ -151,7 +151,7 @@ def test_everything_is_reprocessed_bit_by_bit(formal):
 def test_the_ephemeris_is_made(formal):
     run = formal.run("ephemeris", **DAY)
     assert run.status is RunStatus.SUCCEEDED, run.error
-    assert run.outputs["asp-ephemeris"]["products"] .keys() == {"ANC_asp-ephemeris_20260203_flight-made"}
+    assert run.outputs["asp-ephemeris"]["products"].keys() == {"ANC_asp-ephemeris_20260203_flight-made"}
     check_figure(formal.chain.archive, run)
     assert formal.chain.lab.open("asp-ephemeris", "2026-02-03", "2026-02-04").sizes["time"] == 1350
 
