@@ -47,7 +47,7 @@ def write_failed(path: Path, error: OSError) -> ArchiveError:
     )
 
 
-def flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path | str) -> None:
     """Make the names within a folder, or the content of a file, last."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -61,13 +61,13 @@ def flush_tree(folder: Path) -> None:
 
     Several at a time: the disk then takes many of them in one go.
     """
-    paths = [p for here, _, names in os.walk(folder) for p in (*(Path(here, n) for n in names), Path(here))]
+    paths = [p for here, _, names in os.walk(folder) for p in (*(f"{here}/{n}" for n in names), here)]
     with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:
         for _ in pool.map(_flush_all, [paths[i::_FLUSHED_AT_ONCE] for i in range(_FLUSHED_AT_ONCE)]):
             pass
 
 
-def _flush_all(paths: list[Path]) -> None:
+def _flush_all(paths: list[str]) -> None:
     for path in paths:
         flush_folder(path)
 

@@ -176,21 +176,21 @@ def check(ds: Any, spec: DatasetSpec) -> None:
         With one line for each departure: missing or undeclared names, dims, dtype, units.
     """
     wrong: list[str] = []
-    declared = {f.name for f in spec.fields}
+    declared, variables, coordinates = {f.name for f in spec.fields}, ds.variables, {*ds.coords}
     for f in spec.fields:
-        if f.name not in ds.variables:
+        if f.name not in variables:
             wrong.append(f"{f.name}: declared, not there")
             continue
-        found = ds[f.name]
+        found = variables[f.name]
         if tuple(found.dims) != f.dims:
             wrong.append(f"{f.name}: dims {f.dims} expected, {tuple(found.dims)} found")
         if str(found.dtype) != f.dtype:
             wrong.append(f"{f.name}: dtype {f.dtype} expected, {found.dtype} found")
         if f.units and found.attrs.get("units", f.units) != f.units:
             wrong.append(f"{f.name}: units {f.units!r} expected, {found.attrs['units']!r} found")
-        if (f.name in ds.coords) != f.coordinate:
+        if (f.name in coordinates) != f.coordinate:
             wrong.append(f"{f.name}: is {'not ' if f.coordinate else ''}a coordinate")
-    wrong += [f"{n}: there, not declared" for n in ds.variables if n not in declared]
+    wrong += [f"{n}: there, not declared" for n in variables if n not in declared]
     if wrong:
         raise SchemaError(
             f"{spec.product} dataset departs from its declaration: " + "; ".join(map(str, wrong)),

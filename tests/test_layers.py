@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("errors", "vocabulary", "settings", "compiled"),
-    ("model", "timing", "files"),
+    ("model", "timing", "files", "fits_files"),
     ("instrument", "idb", "ephemeris"),
     ("telemetry",),
     ("engineering",),

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from stixlab import __version__
 from stixlab.api.archive import FITS_MEDIA_TYPE
 from stixlab.api.source import Source, TheSource
+from stixlab.timing import to_datetime
 from stixlab.timing.intervals import Interval, as_text, read_interval
 from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
 
@@ -175,12 +176,14 @@ def _json(ds: xr.Dataset, interval: Interval) -> Iterator[str]:
 
 def _fits(source: Source, ds: xr.Dataset, name: str) -> Path:
     """A FITS file of the dataset in a folder of its own, with the header of the archive; removed after it was sent."""
-    from stixlab.ingest.headers import place_keywords
+    from stixlab.ingest.headers import place_keywords, place_sources
     from stixlab.products.formats.fits import write_fits
 
     folder = Path(tempfile.mkdtemp(prefix="stixlab-"))
     try:
-        keywords = place_keywords(ds, source.settings.spice, source.lab.archive)
+        start, end = (to_datetime(f(ds["time"].to_numpy())) for f in (np.min, np.max))
+        place = place_sources(source.lab.catalog, source.settings.spice, start, end)
+        keywords = place_keywords(ds, place, source.lab.archive)
         write_fits(ds, folder / name, version=1, created=datetime.now(UTC), keywords=keywords)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

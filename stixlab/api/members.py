@@ -105,8 +105,8 @@ def _member(found: object) -> Member | None:
         return None
     scopes = found.get("scopes", [])
     name = str(found["name"])
-    own = (f"access:servers!server={name}/", f"access:servers!user={name}")
-    if not any(s == "access:servers" or str(s).startswith(own) for s in scopes):
+    whole, one = ("access:servers", f"access:servers!user={name}"), f"access:servers!server={name}/"
+    if not any(s in whole or str(s).startswith(one) for s in scopes):
         return None
     return Member(name, operator=bool(found.get("admin")))
 

@@ -30,6 +30,7 @@ from stixlab.client.runs import RunDesk
 from stixlab.errors import NotInCatalogError
 from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import find_pipelines
+from stixlab.pipeline.html import NOTEBOOK_POLICY, notebook_html
 from stixlab.settings import project_folder
 from stixlab.timing.intervals import read_interval
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from stixlab.client.lab import Lab
     from stixlab.settings import Settings
 
-__all__ = ["NOTEBOOK_POLICY", "create_runs_app", "overview", "router"]
+__all__ = ["create_runs_app", "overview", "router"]
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["pipelines"])
@@ -46,11 +47,6 @@ _team = APIRouter(prefix="/api/v1/runs", tags=["pipelines"])
 _KEPT_S = 5.0
 _MOST = 1000
 _LONGEST_BODY = 65_536
-NOTEBOOK_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
-"""An executed notebook is shown, never run again: no script, nothing from elsewhere, an origin of its own."""
 _PRIVATE = {"Cache-Control": "no-store"}
 RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,120}$")]
 Desks = Callable[[Member], RunDesk]
@@ -200,8 +196,6 @@ def one(source: TheSource, member: TheMember, run_id: RunId) -> Response:  # noq
 @_team.get("/{run_id}/notebook")
 def notebook(source: TheSource, member: TheMember, run_id: RunId) -> Response:  # noqa: ARG001
     """The executed notebook of a run as a page without scripts."""
-    from stixlab.pipeline.html import notebook_html
-
     run = _get(source, run_id)
     if not run.notebook:
         raise NotInCatalogError(f"run {run_id}: has no executed notebook; it is {run.status}")

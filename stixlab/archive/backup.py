@@ -255,7 +255,7 @@ def _unusable(path: Path, found: str) -> FormatError:
 
 def _safe(path: Path, name: str) -> str:
     pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\0" in name:
         raise _unusable(path, f"a name that leads out of it, {name!r}")
     return pure.as_posix()
 
@@ -277,10 +277,10 @@ def _copy(stream: IO[bytes], target: Path | None) -> str:
 def _head(path: Path, head: bytes) -> Backup:
     try:
         facts = json.loads(head)
-        backup = Backup(facts["created"], facts["archive_version"], facts["catalog_version"])
-        backup.documents = dict(facts["documents"])
-        found = facts["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        backup = Backup(str(facts["created"]), int(facts["archive_version"]), int(facts["catalog_version"]))
+        backup.documents = {str(name): int(number) for name, number in facts["documents"].items()}
+        found = int(facts["format"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unusable(path, f"no {_HEAD} that says what it is") from error
     if found > _FORMAT or backup.archive_version > ARCHIVE_VERSION:
         raise _unusable(path, f"one of a newer version (format {found}, archive {backup.archive_version})")

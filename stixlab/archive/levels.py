@@ -54,6 +54,7 @@ _MOST_VALUES = 64
 """Variables with more values a bin have no reduced form."""
 _LEFT_OUT = ("_error", "_mask", "_scheme", "_valid")
 _ALWAYS = ("time", "n_samples")
+_KEPT_BYTES = 1 << 24
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -119,7 +120,7 @@ def update_levels(
     for place in sorted({*fresh, *(k for k in levels if k[:2] in spans)}):
         old = levels.pop(place, None)
         pieces = fresh[place]
-        if old is not None:
+        if old is not None and not _all_of(place, touched):
             kept = _others(archive, contents, place, old.key, touched)
             pieces = [*(k for k in kept if len(k["time"])), *pieces]
         if pieces:
@@ -152,13 +153,19 @@ def _reduced(
     return found
 
 
+def _all_of(place: tuple[int, str, str], days: Sequence[str]) -> bool:
+    """Whether a level file has no other days than these."""
+    return place[0] <= _BY_DAY_S and any(_span(place[0], day) == place[1] for day in days)
+
+
 def _others(
     archive: Archive, contents: Contents, place: tuple[int, str, str], key: str, days: Sequence[str]
 ) -> list[Arrays]:
     """Bins of a level that are not of these days; made again from the datasets if the level is damaged."""
     width, span, form = place
     try:
-        return [_without(read_level(archive, key), days)]
+        written = _WRITTEN.get(archive.path(key))
+        return [_without(written if written is not None else read_level(archive, key), days)]
     except ArchiveError as error:
         log.warning("a damaged level is made again", extra={"key": key, "error": error.message})
     rows = [r for r in contents.rows if (_span(width, r.day), r.form) == (span, form) and r.day not in days]
@@ -226,7 +233,18 @@ def _write(
                 info.compress_type = zipfile.ZIP_DEFLATED
                 packed.writestr(info, member.getvalue())
         files.write_bytes(path, content.getbuffer())
+        _remember(path, arrays)
     return LevelFile(key, width, span, form, len(arrays["time"]))
+
+
+_WRITTEN: dict[Path, Arrays] = {}
+"""Levels that this process has written last: the next file of the day adds to them. A path names a content."""
+
+
+def _remember(path: Path, arrays: Arrays) -> None:
+    _WRITTEN[path] = arrays
+    while sum(a.nbytes for kept in list(_WRITTEN.values()) for a in kept.values()) > _KEPT_BYTES:
+        _WRITTEN.pop(next(iter(_WRITTEN)), None)
 
 
 def read_level(archive: Archive, key: str, names: Sequence[str] | None = None) -> Arrays:

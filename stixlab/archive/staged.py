@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stixlab import files
-from stixlab.archive.store import Archive
-from stixlab.errors import AccessError, NotInCatalogError
+from stixlab.archive.store import Archive, below
+from stixlab.errors import AccessError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +46,7 @@ class StagedArchive(Archive):
 
     def target(self, key: str) -> Path:
         """Path below the stage."""
-        path = (self.stage / key).resolve()
-        if not path.is_relative_to(self.stage.resolve()):
-            raise NotInCatalogError(f"archive: expected a key below the archive; found {key!r}")
-        return path
+        return below(self.stage, key)
 
     @contextmanager
     def writing(self, *, wait_s: float = 600.0) -> Iterator[None]:  # noqa: ARG002  (nobody is waited for)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -54,10 +55,7 @@ class Archive:
         NotInCatalogError
             If the key leads out of the archive.
         """
-        path = (self.root / key).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise NotInCatalogError(f"archive: expected a key below the archive; found {key!r}")
-        return path
+        return below(self.root, key)
 
     def target(self, key: str) -> Path:
         """Path to which a file of a key is to be written; the same as `path`, but for a staged archive.
@@ -233,8 +231,10 @@ class Archive:
         self._check_writable()
         folder = self.path(layout.dataset_key(level, product_type, day, "", "")).parent
         stem = f"{product_type}_{str(day.astype('datetime64[D]')).replace('-', '')}_"
-        root = self.root.resolve()
-        keys = [str(path.relative_to(root)) for path in folder.glob(f"{stem}*.zarr")]
+        where = os.path.relpath(folder, _real(str(self.root)))
+        keys = [
+            f"{where}/{name}" for name in _names(folder) if name.startswith(stem) and name.endswith(".zarr")
+        ]
         self.mark_named(keep & set(keys))
         replaced = set(keys) - keep
         old = [key for key in sorted(replaced) if self.replaced_s(key) > SUPERSEDED_S]
@@ -304,6 +304,39 @@ class Archive:
     def _check_writable(self) -> None:
         if not self.writable:
             raise AccessError("archive: opened for reading; writing needs the role of an operator")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208  (names are all that is wanted)
+    except FileNotFoundError:
+        return []
+
+
+@lru_cache(maxsize=64)
+def _real(root: str) -> str:
+    return os.path.realpath(root)
+
+
+def below(root: Path, key: str) -> Path:
+    """Path of a key below a folder, links followed.
+
+    Raises
+    ------
+    NotInCatalogError
+        If the key leads out of the folder.
+    """
+    # Asked for tens of times for each product: texts cost a third of what paths as objects do.
+    path = os.path.realpath(os.path.join(_real(str(root)), key))  # noqa: PTH118
+    # The folder may have been moved, and a link put in its place, since it was looked up.
+    if not any(path == top or path.startswith(top.rstrip(os.sep) + os.sep) for top in _tops(root)):
+        raise NotInCatalogError(f"archive: expected a key below the archive; found {key!r}")
+    return Path(path)
+
+
+def _tops(root: Path) -> Iterator[str]:
+    yield _real(str(root))
+    yield os.path.realpath(root)
 
 
 def _lock(handle: IO[str], wait_s: float) -> bool:

@@ -58,7 +58,7 @@ def measure() -> Iterator[Measurement]:
             def fits(made: list[xr.Dataset] = made, seed: int = seed) -> None:
                 for number, ds in enumerate(made):
                     target = folder / f"{seed}-{number}.fits"
-                    write_fits(ds, target, version=1, created=created, keywords=place_keywords(ds, None))
+                    write_fits(ds, target, version=1, created=created, keywords=place_keywords(ds))
 
             def zarr(made: list[xr.Dataset] = made, seed: int = seed) -> None:
                 for number, ds in enumerate(made):

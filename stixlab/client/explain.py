@@ -145,6 +145,11 @@ def explain(lab: Lab, identity: str) -> Explanation:
         If stored packets are missing or damaged.
     AccessError
         If this process has the rights of the public only, or an operator has hidden the product.
+
+    Notes
+    -----
+    What is said to have changed decides about the data; whether a header would tell another place of the spacecraft,
+    `stixlab reprocess --dry-run` says.
     """
     if lab.settings.access == "public":
         raise AccessError(

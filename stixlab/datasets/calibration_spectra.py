@@ -121,7 +121,8 @@ def build_calibration(columns: Columns, clock: ClockTable, report: BuildReport) 
         if packets.size:
             arrays = _runs(columns, packets, layout, clock)
             found.append(make_dataset(CALIBRATION_L0, arrays, level="L0", attrs={}))
-    return sorted(found, key=lambda ds: int(ds["scet_coarse"][0]))
+    # An element of a variable of xarray would load dask, which takes a second.
+    return sorted(found, key=lambda ds: int(ds["scet_coarse"].to_numpy()[0]))
 
 
 def _usable(columns: Columns, report: BuildReport) -> NDArray[np.bool_]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from stixlab.ephemeris import frames
 from stixlab.ephemeris.scales import to_dynamical
 from stixlab.ephemeris.states import PRODUCT, OrbitStates
 from stixlab.errors import FormatError, TimeError
+from stixlab.fits_files import FITS_ERRORS, open_fits
 from stixlab.timing import parse_utc
 
 __all__ = ["AuxProduct", "is_aux_product", "read_aux"]
@@ -29,7 +29,6 @@ _DISAGREEMENT_KM = 1000.0
 _NEEDED = ("roll_angle_rpy", "y_srf", "z_srf")
 _POSITIONS = ("solo_loc_heeq_zxy", "solo_loc_heeq")
 _DEGREE = 6
-_READ_ERRORS = (OSError, TypeError, ValueError, LookupError, AttributeError, AssertionError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +95,10 @@ def _load(
     path: Path, content: bytes | None
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, str]]:
     """Primary header, columns of DATA and their units; checksums verified."""
-    from astropy.io import fits
-
     try:
-        # The file is opened here: astropy leaves it open when it fails.
-        opened: IO[bytes] = path.open("rb") if content is None else BytesIO(content)
-        with warnings.catch_warnings(record=True) as caught, opened as stream:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with fits.open(stream, memmap=False, checksum=True) as hdus:
+            with open_fits(path, content) as hdus:
                 header = dict(hdus[0].header)
                 table = next((h for h in hdus[1:] if str(h.name).upper() == "DATA"), None)
                 columns = {} if table is None else {n: _native(table.data[n]) for n in table.columns.names}
@@ -112,7 +107,7 @@ def _load(
         raise FormatError(
             f"{path}: expected an auxiliary product; there is no such file", path=path
         ) from None
-    except _READ_ERRORS as error:
+    except FITS_ERRORS as error:
         raise _damaged(path, error) from error
     for each in caught:
         if any(word in str(each.message) for word in ("verification failed", "truncated")):

@@ -23,20 +23,16 @@ from tornado.web import Application, HTTPError, RequestHandler, authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from stixlab.errors import NotInCatalogError, ServiceError, StixlabError
+from stixlab.pipeline.html import NOTEBOOK_POLICY, notebook_html
 
 if TYPE_CHECKING:
     from stixlab.client.lab import Lab
     from stixlab.settings import Settings
 
-__all__ = ["NOTEBOOK_POLICY", "Dashboard", "make_application", "serve"]
+__all__ = ["Dashboard", "make_application", "serve"]
 
 log = logging.getLogger(__name__)
 
-NOTEBOOK_POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
-"""An executed notebook is shown, never run again: no script, nothing from elsewhere, an origin of its own."""
 _RUN_ID = r"([A-Za-z0-9_.-]{1,120})"
 _KNOWN_S = 30.0
 _TIMEOUT_S = 20.0
@@ -138,8 +134,6 @@ class RunNotebook(_Page):
         self.finish(page)
 
     def _made(self, run_id: str) -> str:
-        from stixlab.pipeline.html import notebook_html
-
         lab: Lab = self.parts["lab"]()
         run = lab.catalog.runs.get(run_id)
         if run is None or not run.notebook:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
 from stixlab.idb import Versions
-from stixlab.ingest.headers import place_keywords
-from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, parts_by_energies
+from stixlab.ingest.headers import PlaceSources, place_keywords, place_sources
+from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, is_placed_alike, parts_by_energies
 from stixlab.ingest.receive import DayKey, decode_once, level1_by_day
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.model import Product, RawFile
@@ -53,8 +53,8 @@ class DayTask:
     """Products of the day as they are catalogued, by id."""
     fresh: list[xr.Dataset]
     """Datasets of the day if a single new file has all of it; none: to be made from what is stored."""
-    spice: Path | None = None
-    """Kernels for the place of the spacecraft in headers; None: the orbit table shipped."""
+    place: PlaceSources = field(default_factory=PlaceSources)
+    """Where headers take the place of the spacecraft from."""
     again: bool = False
     """Whether files that are there are looked at, and written anew if they are damaged."""
 
@@ -70,7 +70,9 @@ class DayMade:
     """Those to be written to the catalogue."""
 
 
-def plan_day(catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str) -> DayTask:
+def plan_day(
+    catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str, *, spice: Path | None = None
+) -> DayTask:
     """Ask the catalogue what belongs to a day.
 
     Parameters
@@ -82,6 +84,8 @@ def plan_day(catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str) ->
         Datasets that one file alone gives for that day.
     source
         Hash of that file.
+    spice
+        Kernels for the place of the spacecraft in headers; None: there are none.
 
     Raises
     ------
@@ -99,7 +103,8 @@ def plan_day(catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str) ->
         type=product_type, origin=origin, start=start, end=start + timedelta(days=1), hidden=None
     )
     alone = all(f.sha256 == source for f in contributors)
-    return DayTask(key, contributors, {p.product_id: p for p in known}, fresh if alone else [])
+    place = place_sources(catalog, spice, start, start + timedelta(days=1))
+    return DayTask(key, contributors, {p.product_id: p for p in known}, fresh if alone else [], place)
 
 
 def commit(catalog: Any, archive: Archive, made: DayMade) -> None:
@@ -143,7 +148,8 @@ def inputs_of_day(task: DayTask, versions: Versions, clock: ClockTable) -> dict[
     """Hashes of all that decides about the products of a day."""
     start = datetime.fromisoformat(task.key[2]).replace(tzinfo=UTC)
     data = [f.sha256 for f in task.contributors]
-    return inputs_of(start, start + timedelta(days=1), data=data, versions=versions, clock=clock)
+    day = start + timedelta(days=1)
+    return inputs_of(start, day, data=data, versions=versions, clock=clock, place=task.place)
 
 
 def _gather(task: DayTask, archive: Archive, versions: Versions, clock: ClockTable) -> list[xr.Dataset]:
@@ -207,7 +213,7 @@ def _store(
     created = datetime.now(UTC).replace(microsecond=0)
     date = np.datetime64(day, "D")
     zarr = archive.store_dataset(ds, date, content)
-    if same and sound and known is not None:
+    if same and sound and known is not None and is_placed_alike(known, inputs):
         fits, fits_sha256, fits_bytes = known.fits, known.fits_sha256, known.fits_bytes
         created = known.created or created
     else:
@@ -219,7 +225,7 @@ def _store(
             archive.target(fits),
             version=version,
             created=created,
-            keywords=place_keywords(ds, task.spice, archive),
+            keywords=place_keywords(ds, task.place, archive),
         )
     bounds = ds["time_bounds"].to_numpy()
     product = Product(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,14 +20,13 @@ from stixlab.vocabulary import CONTEXT_TYPES, FLIGHT
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["IMPORTED", "context_product", "context_type", "imported_aux", "take_context"]
+__all__ = ["IMPORTED", "context_product", "context_type", "take_context"]
 
 IMPORTED = "imported"
 """Folder of the archive for files of others that are kept as they are, in the order of the FITS archive."""
 _VERSION = re.compile(r"_V(?P<version>[0-9]{1,4})U?(?=[_.]|$)")
 _AUX = ("aux-ephemeris", "asp-ephemeris")
 _LEVELS = {"aux-ephemeris": "L2", "asp-ephemeris": "ANC", "cal-energy": "CAL"}
-_NEAR_DAYS = (-1, 0, 1)
 
 
 def context_type(ds: xr.Dataset, name: str) -> str:
@@ -139,22 +137,3 @@ def take_context(catalog: Any, archive: Archive, product: Product) -> tuple[Prod
 
 def _rank(product: Product) -> tuple[int, str]:
     return product.version, product.fits_sha256
-
-
-def imported_aux(archive: Archive, time: np.datetime64) -> list[Path]:
-    """Files of orbit and attitude that were imported for the days around a time, those that count more later.
-
-    Parameters
-    ----------
-    archive
-    time
-        UTC.
-    """
-    day = time.astype("datetime64[D]")
-    days = [str(day + np.timedelta64(n, "D")).replace("-", "/") for n in _NEAR_DAYS]
-    found: list[Path] = []
-    for type_ in _AUX:
-        group = CONTEXT_TYPES[type_].group
-        for each in days:
-            found += sorted(archive.root.glob(f"{IMPORTED}/*/{each}/{group}/*.fits*"))
-    return found

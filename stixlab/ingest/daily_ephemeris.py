@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +12,11 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.ephemeris import EPHEMERIS
 from stixlab.errors import PipelineError, TimeError
-from stixlab.ingest.context import imported_aux
 from stixlab.ingest.formal import Made
+from stixlab.ingest.headers import PlaceSources, place_sources
 from stixlab.ingest.provenance import changed_inputs, clock_digest
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.model import Product
-from stixlab.pipeline.inputs import state_of
 from stixlab.pipeline.ranges import range_of
 from stixlab.products.ephemeris import LEVEL, make_ephemeris
 from stixlab.products.program import code_sha256
@@ -48,6 +46,7 @@ def ephemeris_id(day: np.datetime64) -> str:
 class _Task:
     day: np.datetime64
     known: Product | None
+    place: PlaceSources
     again: bool = False
 
 
@@ -57,13 +56,12 @@ class _Maker:
 
     archive: Archive
     clock: ClockTable
-    spice: Path | None
 
     def __call__(self, task: _Task) -> tuple[Product | None, str]:
         """The product; the reason if there is none."""
         with _ONE:
-            sources = _sources(self.archive, self.spice, task.day)
-            inputs = _inputs(self.archive, self.clock, self.spice, task.day)
+            sources = _sources(self.archive, task.place)
+            inputs = _inputs(self.clock, task)
             if task.known is not None and not task.again and not changed_inputs(task.known, inputs):
                 return task.known, ""
             try:
@@ -99,8 +97,8 @@ def make_ephemerides(run: RunSession) -> Made:
     days = np.arange(first, last.astype("datetime64[D]") + 1)
     known = stage.catalog.products.get_many([ephemeris_id(d) for d in days])
     again = bool(run.parameters.get("again"))
-    tasks = [_Task(d, known.get(ephemeris_id(d)), again) for d in days]
-    maker = _Maker(stage.archive, lab.clock, lab.settings.spice)
+    tasks = [_Task(d, known.get(ephemeris_id(d)), _place(run, d), again) for d in days]
+    maker = _Maker(stage.archive, lab.clock)
     made = Made()
     for task, (product, problem) in zip(tasks, run.client().each(maker, tasks), strict=True):
         if product is None:
@@ -137,36 +135,32 @@ def store_ephemeris(run: RunSession, ds: xr.Dataset) -> None:
         raise PipelineError(f"save of {TYPE}: expected the times of one UTC day; found {len(days)} days")
     lab, stage = run.lab, run.stage
     day: np.datetime64 = days[0]
-    task = _Task(day, stage.catalog.products.get(ephemeris_id(day)))
-    inputs = _inputs(stage.archive, lab.clock, lab.settings.spice, day)
-    sources = _sources(stage.archive, lab.settings.spice, day)
-    stage.catalog.products.save(_write(ds, task, stage.archive, sources, inputs))
+    task = _Task(day, stage.catalog.products.get(ephemeris_id(day)), _place(run, day))
+    sources = _sources(stage.archive, task.place)
+    stage.catalog.products.save(_write(ds, task, stage.archive, sources, _inputs(lab.clock, task)))
     stage.days.add((TYPE, FLIGHT, str(day)))
 
 
-def _sources(archive: Archive, spice: Path | None, day: np.datetime64) -> Ephemerides:
+def _place(run: RunSession, day: np.datetime64) -> PlaceSources:
+    start = to_datetime(day)
+    return place_sources(run.stage.catalog, run.lab.settings.spice, start, start + _DAY)
+
+
+def _sources(archive: Archive, place: PlaceSources) -> Ephemerides:
     from stixlab.ephemeris.provider import load_ephemerides
 
-    return load_ephemerides(spice, imported_aux(archive, _noon(day)))
+    return load_ephemerides(place.spice, place.paths(archive))
 
 
-def _inputs(archive: Archive, clock: ClockTable, spice: Path | None, day: np.datetime64) -> dict[str, str]:
+def _inputs(clock: ClockTable, task: _Task) -> dict[str, str]:
     """Hashes of all that decides about the ephemeris of a day."""
-    import hashlib
-
-    aux = [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in imported_aux(archive, _noon(day))]
-    orbit = hashlib.sha256("\n".join([*aux, "" if spice is None else state_of(spice)]).encode()).hexdigest()
-    low, high = (int(clock.to_scet(day.astype("datetime64[ns]") + np.timedelta64(n, "D"))[0]) for n in (0, 1))
+    start = task.day.astype("datetime64[ns]")
+    low, high = (int(clock.to_scet(start + np.timedelta64(n, "D"))[0]) for n in (0, 1))
     return {
-        "orbit": orbit[:16],
+        "orbit": task.place.digest(),
         "clock": clock_digest(clock, low, high + 1),
         "code": code_sha256("ephemeris"),
     }
-
-
-def _noon(day: np.datetime64) -> np.datetime64:
-    noon: np.datetime64 = day.astype("datetime64[ns]") + np.timedelta64(12, "h")
-    return noon
 
 
 def _write(

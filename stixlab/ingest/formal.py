@@ -17,9 +17,9 @@ from stixlab.archive import Archive
 from stixlab.errors import NotInCatalogError, ParameterError
 from stixlab.idb import Versions
 from stixlab.ingest.assemble import DayMade, DayTask, commit, make_day
+from stixlab.ingest.imported_requests import make_import, request_maker
 from stixlab.ingest.ingestor import Ingestor
 from stixlab.ingest.reprocess import Plan, add_requests, plan_stale
-from stixlab.ingest.request_products import RequestProducts
 from stixlab.ingest.requests import FoundRequest, RequestKeeper
 from stixlab.model import Product, ScienceRequest
 from stixlab.pipeline.ranges import span_of
@@ -217,20 +217,18 @@ def make_planned(run: RunSession, plan: Plan) -> Made:
             made.add(day.touched, day.changed)
     for record in plan.requests:
         _make_request(run, ingestor, record, made, again=bool(run.parameters.get("again")))
+    for product in plan.imports:
+        products = request_maker(ingestor, again=bool(run.parameters.get("again")))
+        make_import(products, product)
+        made.add(ingestor.catalog.products.find(request=product.request, hidden=None), products.made)
+        made.problems += products.problems
     return made
 
 
 def _make_request(
     run: RunSession, ingestor: Ingestor, record: ScienceRequest, made: Made, *, again: bool
 ) -> None:
-    products = RequestProducts(
-        ingestor.catalog,
-        ingestor.archive,
-        ingestor.versions,
-        ingestor.clock,
-        again=again,
-        spice=ingestor.spice,
-    )
+    products = request_maker(ingestor, again=again)
     keeper = RequestKeeper(ingestor.catalog, ingestor.archive, ingestor.versions, ingestor.clock)
 
     def take(found: list[FoundRequest], gone: list[str]) -> None:

@@ -228,7 +228,7 @@ class Ingestor:
     def _make_products(self, workforce: Workforce, batch: _Batch) -> None:
         def tasks() -> Iterator[DayTask]:
             for key, (parts, source) in sorted(batch.days.items(), key=lambda item: item[0]):
-                yield dataclasses.replace(plan_day(self.catalog, key, parts, source), spice=self.spice)
+                yield plan_day(self.catalog, key, parts, source, spice=self.spice)
 
         self.progress("making products", 0, len(batch.days))
         for number, made in enumerate(workforce.make(tasks())):

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from stixlab.idb import Definitions, Versions
+    from stixlab.ingest.headers import PlaceSources
     from stixlab.model import Product
 
-__all__ = ["changed_inputs", "clock_digest", "describe", "inputs_of", "parts_by_energies"]
+__all__ = [
+    "changed_inputs",
+    "clock_digest",
+    "describe",
+    "inputs_of",
+    "is_placed_alike",
+    "parts_by_energies",
+]
 
 _LATER = timedelta(days=1)
 """Packets are made this much after the data in them at most, for the definitions in force."""
@@ -26,9 +34,15 @@ _TOLD = ("software_version", "idb_version", "clock", "energy_channels", "known_f
 
 
 def inputs_of(
-    start: datetime, end: datetime, *, data: Iterable[str], versions: Versions, clock: ClockTable
+    start: datetime,
+    end: datetime,
+    *,
+    data: Iterable[str],
+    versions: Versions,
+    clock: ClockTable,
+    place: PlaceSources | None = None,
 ) -> dict[str, str]:
-    """Hashes of all that decides about the data of a product.
+    """Hashes of all that decides about the data of a product and about its header.
 
     Parameters
     ----------
@@ -38,26 +52,34 @@ def inputs_of(
         Hashes of what it is made from: raw files, or the packets of a data request.
     versions, clock
         Of which only what holds within the time of the product counts.
+    place
+        Sources of the place of the spacecraft around that time, which headers tell; None: left out.
 
     Returns
     -------
     dict
-        ``data``, ``definitions``, ``clock``, ``code``.
+        ``data``, ``definitions``, ``clock``, ``code``; ``place`` where it is given.
     """
     low, high = (int(clock.to_scet(to_datetime64(t))[0]) for t in (start, end))
     sent = int(clock.to_scet(to_datetime64(end + _LATER))[0])
-    return {
+    found = {
         "data": _hash("\n".join(sorted(data))),
         "definitions": _definitions(versions, low, sent),
         "clock": clock_digest(clock, low, high + 1),
         "code": code_sha256(),
     }
+    return found if place is None else found | {"place": place.digest()}
 
 
 def changed_inputs(product: Product, inputs: Mapping[str, str]) -> list[str]:
     """Names of the inputs that are not what they were when a product was made; all if it does not tell."""
     before = product.provenance.get("inputs", {})
     return [name for name, value in inputs.items() if before.get(name) != value]
+
+
+def is_placed_alike(product: Product, inputs: Mapping[str, str]) -> bool:
+    """Whether the header of a product took the place of the spacecraft from the same sources."""
+    return bool(product.provenance.get("inputs", {}).get("place") == inputs["place"])
 
 
 def describe(ds: xr.Dataset, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -12,11 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from stixlab.archive.tables import update_tables
+from stixlab.errors import FormatError
 from stixlab.ingest.assemble import DayTask, commit, inputs_of_day, plan_day
+from stixlab.ingest.imported_requests import changed_import, iter_imports, make_import, request_maker
 from stixlab.ingest.ingestor import Ingestor
 from stixlab.ingest.provenance import changed_inputs
 from stixlab.ingest.receive import DayKey
-from stixlab.ingest.request_products import RequestProducts, products_up_to_date, request_inputs
+from stixlab.ingest.request_products import (
+    RequestProducts,
+    products_up_to_date,
+    request_inputs,
+    request_place,
+)
 from stixlab.ingest.requests import RequestKeeper
 from stixlab.ingest.workforce import Tools, Workforce
 from stixlab.model import Product, ScienceRequest
@@ -46,7 +53,7 @@ class ReprocessReport:
     up_to_date: int = 0
     """Days and requests all of whose inputs are what they were."""
     why: Counter[str] = field(default_factory=Counter)
-    """How many were made again because of which input: ``data``, ``definitions``, ``clock``, ``code``; ``missing``
+    """How many were made again because of which input: ``data``, ``definitions``, ``clock``, ``code``, ``place``; ``missing``
     where there was no product, ``asked`` where all was to be made."""
     changed: list[str] = field(default_factory=list)
     """Ids of products that came out otherwise, or are new: they have a new version."""
@@ -56,6 +63,12 @@ class ReprocessReport:
     runs: list[dict[str, Any]] = field(default_factory=list)
     """Pipeline runs that followed."""
     seconds: float = 0.0
+
+    def add(self, products: RequestProducts) -> None:
+        """Note what became of some data requests."""
+        self.changed += [p.product_id for p in products.made]
+        self.unchanged += products.unchanged
+        self.problems += products.problems
 
     def as_document(self) -> dict[str, Any]:
         """Plain types."""
@@ -110,6 +123,7 @@ def reprocess(
     if not dry_run:
         touched = _make_days(ingestor, tasks, report)
         _make_requests(ingestor, requests, report, again=again)
+        _make_imports(ingestor, plan.imports, report, again=again)
         if ingestor.trigger is not None and touched:
             report.runs = ingestor.trigger(sorted(touched))
     report.seconds = time.monotonic() - began
@@ -135,6 +149,8 @@ class Plan:
 
     days: list[DayTask] = field(default_factory=list)
     requests: list[ScienceRequest] = field(default_factory=list)
+    imports: list[Product] = field(default_factory=list)
+    """Products of data requests that came as files of others."""
     items: list[PlannedItem] = field(default_factory=list)
     looked_at: list[DayKey] = field(default_factory=list)
     """Days, up to date or not."""
@@ -176,11 +192,11 @@ def plan_stale(
     found = _days(ingestor, start, end) if days else []
     plan.looked_at = [k for k in found if type in (None, k[0]) and origin in (None, k[1])]
     for key in plan.looked_at:
-        task = plan_day(ingestor.catalog, key, [], "")
+        task = plan_day(ingestor.catalog, key, [], "", spice=ingestor.spice)
         known = [p for p in task.known.values() if p.level == "L1"]
         inputs = inputs_of_day(task, ingestor.versions, ingestor.clock)
         if plan.note(*key, _reasons(known, inputs, again=again)):
-            plan.days.append(replace(task, again=again, spice=ingestor.spice))
+            plan.days.append(replace(task, again=again))
     if requests:
         add_requests(
             ingestor,
@@ -188,7 +204,12 @@ def plan_stale(
             ingestor.catalog.requests.find(type=type, start=start, end=end, origin=origin),
             again=again,
         )
-    plan.report.days, plan.report.requests = len(plan.days), len(plan.requests)
+        for product in iter_imports(ingestor.catalog, type=type, start=start, end=end, origin=origin):
+            why = ["asked"] if again else changed_import(product, ingestor)
+            if plan.note(product.type, product.origin, product.request, why):
+                plan.imports.append(product)
+    plan.report.days = len(plan.days)
+    plan.report.requests = len(plan.requests) + len(plan.imports)
     return plan
 
 
@@ -198,7 +219,8 @@ def add_requests(
     """Add those of some data requests to a plan of which an input has changed, or all."""
     for record in records:
         known = {p.product_id: p for p in ingestor.catalog.products.find(request=record.id, hidden=None)}
-        inputs = request_inputs(record, ingestor.versions, ingestor.clock)
+        place = request_place(ingestor.catalog, record, ingestor.spice)
+        inputs = request_inputs(record, ingestor.versions, ingestor.clock, place)
         why = _reasons(list(known.values()), inputs, again=again) or ["missing"]
         if not again and products_up_to_date(known, inputs):
             why = []
@@ -257,21 +279,29 @@ def _make_requests(
     keeper = RequestKeeper(ingestor.catalog, ingestor.archive, ingestor.versions, ingestor.clock)
     done = 0
     for bunch in _bunches(requests):
-        products = RequestProducts(
-            ingestor.catalog,
-            ingestor.archive,
-            ingestor.versions,
-            ingestor.clock,
-            again=again,
-            spice=ingestor.spice,
-        )
+        products = request_maker(ingestor, again=again)
         with ingestor.archive.writing():
             keeper.make({key for r in bunch for key in r.keys}, then=products.take)
-        report.changed += [p.product_id for p in products.made]
-        report.unchanged += products.unchanged
-        report.problems += products.problems
+        report.add(products)
         done += len(bunch)
         ingestor.progress("making requests", done, len(requests))
+
+
+def _make_imports(
+    ingestor: Ingestor, imports: list[Product], report: ReprocessReport, *, again: bool
+) -> None:
+    done = 0
+    for bunch in _bunches(imports):
+        products = request_maker(ingestor, again=again)
+        with ingestor.archive.writing():
+            for product in bunch:
+                try:
+                    make_import(products, product)
+                except FormatError as error:
+                    report.problems.append(f"{product.product_id}: {error.message}")
+        report.add(products)
+        done += len(bunch)
+        ingestor.progress("making imported requests", done, len(imports))
 
 
 def _bunches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from stixlab.archive import Archive
-from stixlab.ingest.headers import place_keywords
+from stixlab.ingest.headers import PlaceSources, place_keywords
 from stixlab.model import Product
 from stixlab.vocabulary import FLIGHT
 
@@ -21,7 +20,7 @@ _MOST_PARTS = 4
 
 
 def write_request_fits(
-    product: Product, ds: Any, archive: Archive, *, part: int = 0, spice: Path | None = None
+    product: Product, ds: Any, archive: Archive, *, part: int = 0, place: PlaceSources
 ) -> Product:
     """Write the FITS form of a product; as it was where there is no such form of its type.
 
@@ -35,8 +34,8 @@ def write_request_fits(
         Opened for writing.
     part
         Number of the product in its request, from 0.
-    spice
-        Kernels for the place of the spacecraft in the header; None: the orbit table shipped.
+    place
+        Where the header takes the place of the spacecraft from.
 
     Returns
     -------
@@ -79,6 +78,6 @@ def write_request_fits(
         version=product.version,
         created=created,
         complete=product.complete,
-        keywords=place_keywords(ds, spice, archive),
+        keywords=place_keywords(ds, place, archive),
     )
     return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)

@@ -14,7 +14,8 @@ from stixlab.datasets.report import BuildReport
 from stixlab.datasets.science import REQUEST_BUILDERS, build_request
 from stixlab.errors import SchemaError
 from stixlab.idb import Versions
-from stixlab.ingest.provenance import changed_inputs, describe, inputs_of
+from stixlab.ingest.headers import PlaceSources, place_sources
+from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, is_placed_alike
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.ingest.request_files import write_request_fits
 from stixlab.ingest.requests import FoundRequest
@@ -24,9 +25,11 @@ from stixlab.vocabulary import PRODUCT_TYPES
 
 __all__ = [
     "RequestProducts",
+    "import_inputs",
     "imported_record",
     "products_up_to_date",
     "request_inputs",
+    "request_place",
     "request_product_id",
 ]
 
@@ -55,11 +58,46 @@ def request_product_id(request: str, part: int = 0, level: str = "L1") -> str:
     return f"{level}_{request}" + (f"-{part + 1}" if part else "")
 
 
-def request_inputs(record: ScienceRequest, versions: Versions, clock: ClockTable) -> dict[str, str]:
+def request_inputs(
+    record: ScienceRequest, versions: Versions, clock: ClockTable, place: PlaceSources | None = None
+) -> dict[str, str]:
     """Hashes of all that decides about the products of a data request; see `stixlab.ingest.provenance`."""
     start, end = _span(record)
     data = [record.content_sha256, f"complete {record.complete}", record.why]
-    return inputs_of(start, end, data=data, versions=versions, clock=clock)
+    return inputs_of(start, end, data=data, versions=versions, clock=clock, place=place)
+
+
+def request_place(catalog: Any, record: ScienceRequest, spice: Path | None) -> PlaceSources:
+    """Where the headers of the products of a data request take the place of the spacecraft from.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    """
+    start, end = record.start or _LAUNCH, record.end or _LAUNCH
+    return place_sources(catalog, spice, start, end)
+
+
+def import_inputs(
+    catalog: Any,
+    sha256: str,
+    span: tuple[datetime, datetime],
+    versions: Versions,
+    clock: ClockTable,
+    *,
+    spice: Path | None,
+) -> tuple[dict[str, str], PlaceSources]:
+    """As `request_inputs` and `request_place`, for a data request of a file of others and the time of its data.
+
+    Raises
+    ------
+    CatalogError
+        If the database does not answer.
+    """
+    start, end = span
+    place = place_sources(catalog, spice, start, end)
+    return inputs_of(start, end, data=[sha256], versions=versions, clock=clock, place=place), place
 
 
 def _span(record: ScienceRequest) -> tuple[datetime, datetime]:
@@ -140,16 +178,18 @@ class RequestProducts:
         if any("source_level" not in p.provenance for p in known.values()):
             self.unchanged += len(known)
             return
-        start, end = _span(record)
-        inputs = inputs_of(start, end, data=[sha256], versions=self.versions, clock=self.clock)
+        inputs, place = import_inputs(
+            self.catalog, sha256, _span(record), self.versions, self.clock, spice=self.spice
+        )
         told = describe(ds, inputs) | {"source_level": ds.attrs.get("source_level", ""), "n_parts": 1}
         ds = ds.assign_attrs(source_sha256=sha256)
-        self._forget(record, [*known.values(), self._store(0, ds, record, told, known)])
+        self._forget(record, [*known.values(), self._store(0, ds, record, told, known, place=place)])
 
     def _make(self, found: FoundRequest) -> None:
         record = found.record
         known = {p.product_id: p for p in self.catalog.products.find(request=record.id, hidden=None)}
-        inputs = request_inputs(record, self.versions, self.clock)
+        place = request_place(self.catalog, record, self.spice)
+        inputs = request_inputs(record, self.versions, self.clock, place)
         if not self.again and products_up_to_date(known, inputs):
             fresh = [
                 p if p.sources == record.sources else replace(p, sources=record.sources)
@@ -167,7 +207,7 @@ class RequestProducts:
             more["span"] = [t.isoformat() for t in _span(record)]
             more |= {"left_out": left_out.as_document()} if left_out.offsets else {}
             told = [describe(ds, inputs) | more for ds in parts]
-            products = [self._store(n, ds, record, told[n], known) for n, ds in enumerate(parts)]
+            products = [self._store(n, ds, record, told[n], known, place=place) for n, ds in enumerate(parts)]
         except SchemaError as error:
             self.problems.append(f"request {record.id}: no product could be made: {error.message}")
             log.warning("no product of a request", extra={"request": record.id, "error": error.message})
@@ -197,6 +237,8 @@ class RequestProducts:
         record: ScienceRequest,
         provenance: dict[str, Any],
         known: dict[str, Product],
+        *,
+        place: PlaceSources,
     ) -> Product:
         """Write a product, unless it is there, and catalogue it."""
         from stixlab.products.level1 import content_sha256
@@ -233,12 +275,13 @@ class RequestProducts:
             complete=record.complete,
         )
         keep = same and sound and before is not None and bool(before.fits)
+        keep = keep and before is not None and is_placed_alike(before, provenance["inputs"])
         if keep and before is not None and before.complete == record.complete:
             product = replace(
                 product, fits=before.fits, fits_sha256=before.fits_sha256, fits_bytes=before.fits_bytes
             )
         else:
-            product = write_request_fits(product, ds, self.archive, part=number, spice=self.spice)
+            product = write_request_fits(product, ds, self.archive, part=number, place=place)
         self.catalog.products.save(product)
         if same:
             self.unchanged += 1

@@ -63,8 +63,8 @@ def write_datasets(run: RunSession, name: str, datasets: Sequence[xr.Dataset]) -
             days.setdefault((name, str(ds.attrs["origin"]), str(day)), []).append(part)
     lab = run.lab
     for key, parts in sorted(days.items(), key=lambda item: item[0]):
-        task = plan_day(run.stage.catalog, key, [], "")
-        task = replace(task, fresh=parts, spice=lab.settings.spice)
+        task = plan_day(run.stage.catalog, key, [], "", spice=lab.settings.spice)
+        task = replace(task, fresh=parts)
         commit(
             run.stage.catalog, run.stage.archive, make_day(task, run.stage.archive, lab.versions, lab.clock)
         )

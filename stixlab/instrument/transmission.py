@@ -20,7 +20,6 @@ __all__ = [
     "COMPONENTS",
     "COVERED_DETECTORS",
     "SOLAR_BLACK",
-    "TRANSMISSION_SOURCE",
     "Layer",
     "component_transmission",
     "mean_transmission",
@@ -67,8 +66,6 @@ COMPONENTS = {
     ATTENUATOR: (Layer("aluminium 7075", 600.0),),
 }
 """Layers of each component in the way from the Sun to the crystal, outside first."""
-TRANSMISSION_SOURCE = f"layers as the STIX team describes them (stixpy 0.2.1); attenuation: {SOURCE}"
-"""Where the numbers come from, for the attributes of what is made from them."""
 
 
 def component_transmission(

@@ -23,7 +23,6 @@ class Action(StrEnum):
     """Removed for good by the rules of retention."""
     RESTORE = "restore"
     """Archive and catalogue were made from a backup."""
-    MIGRATE = "migrate"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ _START_S = 120
 _END_S = 15
 """What papermill gets to notice that its kernel is gone."""
 _LOOK_S = 0.1
+_POLL_S = 0.002
+"""So often a kernel that was killed is looked for."""
 _ANSWER_S = 0.5
 _OUTPUT_S = 30
 """What the output of a cell that has ended gets to arrive."""
@@ -195,6 +197,10 @@ class _Manager(AsyncKernelManager):  # type: ignore[misc]
         argv = getattr(self, "argv", [sys.executable])
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
+    async def _async_wait(self, pollinterval: float = _POLL_S) -> None:
+        """Wait for the end of the process; the library looks ten times a second."""
+        await super()._async_wait(min(pollinterval, _POLL_S))
+
 
 class _Provisioner(LocalProvisioner):  # type: ignore[misc]
     """Keeps hold of the process and waits for its end without pauses that would be felt."""
@@ -211,7 +217,7 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc]
 
     async def wait(self) -> int | None:
         while await self.poll() is None:  # noqa: ASYNC110  (a process sends no event)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(_POLL_S)
         code: int | None = await super().wait()
         return code
 

@@ -11,8 +11,13 @@ from typing import Any
 from stixlab.errors import NotInCatalogError, PipelineError
 from stixlab.pipeline.redaction import Redaction
 
-__all__ = ["notebook_html"]
+__all__ = ["NOTEBOOK_POLICY", "notebook_html"]
 
+NOTEBOOK_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""Content-Security-Policy of whoever serves the page. The notebook is shown, never run again: no script, nothing from elsewhere, an origin of its own."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _TAGS = frozenset(
     {"a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "h1", "h2", "h3",

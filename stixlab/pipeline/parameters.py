@@ -13,6 +13,7 @@ import numpy as np
 
 from stixlab.errors import ParameterError, TimeError
 from stixlab.pipeline.declaration import Parameter, PipelineSpec
+from stixlab.pipeline.quick_imports import load_jsonschema
 from stixlab.pipeline.schema import json_schema
 from stixlab.timing.intervals import as_text, read_time
 
@@ -92,6 +93,7 @@ def _final(p: Parameter, value: Any) -> Any:
 @cache
 def _validator() -> Any:
     """Draft 2020-12 with our notion of types and times, and the word ``after``."""
+    load_jsonschema()
     from jsonschema import Draft202012Validator, FormatChecker, validators
 
     checker = FormatChecker(formats=())

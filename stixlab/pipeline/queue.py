@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -149,7 +150,9 @@ def work(
     between
         Called now and then between runs, such as to queue what the clock asks for.
     """
-    prepare()
+    # Beside the loop, so that a run is claimed, or the end seen, at once.
+    preparing = threading.Thread(target=prepare, name="prepare", daemon=True)
+    preparing.start()
     worker = Worker(catalog, pipelines, archive, environment, stop=stop, **more)
     told = {"worker": worker.name, "only": worker.only}
     log.info("worker began", extra=told)
@@ -165,6 +168,7 @@ def work(
             idle = True
         if idle:
             _wait(poll_s, stop)
+    preparing.join()
     log.info("worker ended", extra=told)
 
 

@@ -24,6 +24,7 @@ from stixlab.pipeline.kernel import KernelSetup
 from stixlab.pipeline.limits import Limits, Watch, oom_kills, readable_bytes
 from stixlab.pipeline.outputs import Output, read_outputs
 from stixlab.pipeline.products import check_saved
+from stixlab.pipeline.quick_imports import load_jsonschema
 from stixlab.pipeline.redaction import Redaction
 from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.spec import PipelineSpec
@@ -74,6 +75,7 @@ class Execution:
 
 def prepare() -> None:
     """Import what executions need, so that the first one does not wait for it; takes seconds."""
+    load_jsonschema()
     import stixlab.pipeline.engine  # noqa: F401
 
 
@@ -270,6 +272,7 @@ class _Job:
         pool: KernelPool | None,
     ) -> None:
         """Have papermill execute the notebook; every way it can fail becomes one error."""
+        prepare()
         from stixlab.pipeline.engine import CellClock, run_papermill
         from stixlab.pipeline.reasons import reason_of
 

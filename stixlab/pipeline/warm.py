@@ -306,12 +306,9 @@ class _ZygoteProcess:
         self._retired = True
         for kernel in [*self._kernels.values(), *self.spares]:
             kernel.kill()
-        self._order_end()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        # Not asked to: it may be busy with its imports, and has nothing to put in order.
+        self.process.kill()
+        self.process.wait()
         self._reader.join(5)
 
     def _order(self, **order: Any) -> None:

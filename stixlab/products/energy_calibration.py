@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError, NotInCatalogError
+from stixlab.fits_files import FITS_ERRORS, open_fits
 from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS
 from stixlab.instrument.elut import EnergyCalibration
 from stixlab.instrument.elut_tables import ADC_PER_CHANNEL
@@ -25,7 +25,6 @@ _GAIN_CHANNELS = (1.0, 5.0)
 """Channels of 1024 per keV that a pixel can have; 2.3 is usual."""
 _GAIN_STEPS = (0.05, 0.25)
 """keV per converter step of 4096 that a pixel can have; 0.11 is usual."""
-_DAMAGE = (OSError, TypeError, ValueError, LookupError)
 
 
 def read_energy_calibration(path: Path, *, content: bytes | None = None) -> EnergyCalibration:
@@ -44,12 +43,10 @@ def read_energy_calibration(path: Path, *, content: bytes | None = None) -> Ener
     FormatError
         If it is no such product, lacks something, or holds values that no pixel can have.
     """
-    from astropy.io import fits
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what astropy thinks of the headers of others
-            with fits.open(path if content is None else BytesIO(content)) as hdus:
+            with open_fits(path, content) as hdus:
                 header = dict(hdus[0].header)
                 data = hdus["DATA"].data
                 offset, gain = (
@@ -61,7 +58,7 @@ def read_energy_calibration(path: Path, *, content: bytes | None = None) -> Ener
         start, end = (
             parse_utc(str(header.get(k) or header[k.replace("-", "_")])) for k in ("DATE-BEG", "DATE-END")
         )
-    except _DAMAGE as error:
+    except FITS_ERRORS as error:
         raise FormatError(
             f"{path.name}: expected an energy calibration (columns offset and gain in DATA, DATE-BEG, DATE-END);"
             f" found none: {error}",

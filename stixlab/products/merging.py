@@ -209,7 +209,7 @@ def split_days(ds: xr.Dataset) -> Iterator[tuple[np.datetime64, xr.Dataset]]:
     changes = (np.flatnonzero(days[1:] != days[:-1]) + 1).tolist()
     edges: list[int] = [0, *changes, len(days)] if len(days) else []
     for start, stop in itertools.pairwise(edges):
-        part = ds.isel(time=slice(start, stop))
+        part = ds if stop - start == len(days) else ds.isel(time=slice(start, stop))
         yield days[start], part.assign_attrs(coverage({"time_bounds": part["time_bounds"].to_numpy()}))
 
 

@@ -20,6 +20,9 @@ _CODE = (
 def code_sha256(*also: str) -> str:
     """Hash of the program texts and tables that decide about the data of a product.
 
+    An allow-list: only what turns packets into products counts, so that an edit elsewhere makes no product stale.
+    `stixlab.pipeline.identity.code_sha256` is wider on purpose: a pipeline may call nearly anything.
+
     Parameters
     ----------
     *also

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.errors import FormatError, ParameterError
+from stixlab.fits_files import FITS_ERRORS, open_fits
 from stixlab.telemetry.compression import compress, decompress
 from stixlab.timing import to_datetime64
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 
 __all__ = ["FitsProduct", "one_word", "open_product", "row_masks"]
 
-_ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, AttributeError, AssertionError)
-"""What astropy raises on files that are damaged."""
 _SECONDS = {"s": 1.0, "cs": 0.01, "": 1.0}
 _SHORTEST_FOR_RATE_S = 600.0
 _RATE_TOLERANCE = 1e-3
@@ -234,19 +233,17 @@ def open_product(path: Path, clock: ClockTable) -> FitsProduct:
     FormatError
         If it is no FITS file, is damaged, or is of a level that holds no counts.
     """
-    from astropy.io import fits
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with fits.open(path, memmap=False) as found:
+            with open_fits(path) as found:
                 header = dict(found[0].header)
                 tables: list[dict[str, NDArray[Any]]] = [
                     {n.lower(): np.asarray(found[t].data[n]) for n in found[t].columns.names}
                     for t in ("CONTROL", "DATA")
                 ]
                 units = {c.name.lower(): c.unit or "" for c in found["DATA"].columns}
-    except _ASTROPY_ERRORS as error:
+    except FITS_ERRORS as error:
         raise FormatError(
             f"{path}: expected a FITS product with the tables CONTROL and DATA; found {error}"
         ) from error

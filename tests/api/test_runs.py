@@ -296,6 +296,7 @@ def test_the_hub_says_whose_token_it_is_and_is_not_asked_again_at_once(hub):
         {"kind": "user", "name": "ada", "scopes": []},
         {"kind": "user", "name": "ada", "scopes": ["access:services!service=team"]},
         {"kind": "user", "name": "ada", "scopes": ["access:servers!server=adam/"]},
+        {"kind": "user", "name": "ada", "scopes": ["access:servers!user=adam"]},
         {"kind": "user", "name": "", "scopes": ["access:servers"]},
         [],
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -9,7 +11,8 @@ from astropy.io import fits
 from stixlab.api.app import create_app
 from stixlab.archive.trash import hide
 from stixlab.errors import NotInCatalogError, ParameterError
-from stixlab.ingest.context import IMPORTED, imported_aux
+from stixlab.ingest.context import IMPORTED
+from stixlab.ingest.reprocess import reprocess
 from stixlab.instrument.packages import package_folder
 from tests.support.asgi import Client
 from tests.support.chain import Chain, new_chain
@@ -17,6 +20,7 @@ from tests.support.chain import Chain, new_chain
 AUX = "aux/solo_L2_stix-aux-ephemeris_20221111_V01.fits"
 CAL = "cal/solo_CAL_stix-cal-energy_20250302T230511-20250303T230512_V02.fits"
 CPD = "l1/sci/nov2022/solo_L1_stix-sci-xray-cpd_20221111T085618-20221111T092155_V01_2211118567-54712.fits"
+LIGHTCURVE = "l1/ql/solo_L1_stix-ql-lightcurve_20200506_V01.fits"
 PLACE = "L2_aux-ephemeris_20221111_flight"
 
 
@@ -72,9 +76,40 @@ def test_headers_tell_the_place_by_the_imported_product(chain, real_data):
     assert abs(after["HGLN_OBS"] - before["HGLN_OBS"]) < 0.5
 
 
+@pytest.mark.parametrize("day_or_request", [CPD, LIGHTCURVE])
+def test_reprocess_renews_headers_when_the_source_of_the_place_comes_or_is_hidden(
+    chain, real_data, day_or_request
+):
+    def header():
+        (product,) = [p for p in chain.lab.products() if p.type != "aux-ephemeris"]
+        path = chain.archive.path(product.fits)
+        assert sha256(path.read_bytes()).hexdigest() == product.fits_sha256
+        return product, fits.getheader(path)
+
+    chain.ingestor.import_files([real_data / day_or_request])
+    first, before = header()
+    chain.ingestor.import_files([real_data / AUX])
+    report = reprocess(chain.ingestor)
+    again, after = header()
+    assert report.why == {"place": 1}
+    assert (before["EPHKIND"], after["EPHKIND"]) == ("table", "product")
+    assert (again.version, again.content_sha256, again.zarr) == (
+        first.version,
+        first.content_sha256,
+        first.zarr,
+    )
+    assert reprocess(chain.ingestor).why == {}
+
+    (aux,) = chain.lab.products(type="aux-ephemeris")
+    hide(chain.catalog, chain.archive, aux.product_id, who="ada", reason="a test")
+    assert reprocess(chain.ingestor).why == {"place": 1}
+    assert header() == (first, before)
+
+
 def test_a_damaged_file_in_the_archive_does_not_stop_an_ingest(chain, real_data):
     chain.ingestor.import_files([real_data / AUX])
-    (path,) = imported_aux(chain.archive, np.datetime64("2022-11-11T12:00"))
+    (aux,) = chain.catalog.products.find(type="aux-ephemeris")
+    path = chain.archive.path(aux.fits)
     path.write_bytes(path.read_bytes()[:5000])
     report = chain.ingestor.import_files([real_data / CPD])
     assert not report.failed, report.as_document()

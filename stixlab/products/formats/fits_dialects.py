@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from stixlab.datasets.energy_calibration import ENERGY_CALIBRATION
 from stixlab.datasets.registry import SPECS, get_spec
 from stixlab.ephemeris.aux_products import is_aux_product
 from stixlab.errors import FormatError, StixlabError
+from stixlab.fits_files import FITS_ERRORS, open_fits
 from stixlab.products.formats.fits import CREATOR
 from stixlab.products.formats.fits_context import read_calibration_result, read_ephemeris
 from stixlab.products.formats.fits_housekeeping import read_calibration, read_housekeeping
@@ -72,8 +72,6 @@ _NOT_READ: Mapping[str, str] = MappingProxyType(
 )
 """Products of others that are refused, and why."""
 _LEVELS = ("L0", "L1", "L1A")
-_ASTROPY_ERRORS = (OSError, TypeError, ValueError, LookupError, NameError, AttributeError, AssertionError)
-"""What astropy raises on files that are damaged; the last three where it did not think of it."""
 
 
 def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) -> xr.Dataset:
@@ -129,7 +127,7 @@ def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) ->
         return make_dataset(spec, arrays, level="L1", attrs=attrs | more)
     except FormatError:
         raise
-    except (StixlabError, ValueError, IndexError, KeyError, OverflowError) as error:
+    except (StixlabError, ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
         raise FormatError(f"{name}: {product} of level {level} cannot be read: {error}", path=path) from error
 
 
@@ -156,11 +154,9 @@ def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, 
     from astropy.io import fits
 
     try:
-        # The file is opened here: astropy leaves it open when it fails.
-        stream: IO[bytes] = path.open("rb") if content is None else BytesIO(content)
-        with warnings.catch_warnings(record=True) as caught, stream:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with fits.open(stream, memmap=False, checksum=True) as hdus:
+            with open_fits(path, content) as hdus:
                 cards = hdus[0].header.items()
                 header = {k: v for k, v in cards if k not in ("COMMENT", "HISTORY", "")}
                 tables = {
@@ -168,7 +164,7 @@ def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, 
                     for hdu in hdus[1:]
                     if isinstance(hdu, fits.BinTableHDU)
                 }
-    except (*_ASTROPY_ERRORS, fits.VerifyError) as error:
+    except FITS_ERRORS as error:
         raise FormatError(
             f"{path.name}: expected a FITS file; {error or type(error).__name__}", path=path
         ) from error

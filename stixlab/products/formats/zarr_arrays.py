@@ -7,6 +7,7 @@ them. What is written here is what they would write; what is not of that form th
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,8 +103,8 @@ def write_array(
         "node_type": "array",
         "storage_transformers": [],
     }
-    folder.mkdir(parents=True)
-    (folder / _DOCUMENT).write_text(_text(document))
+    folder.mkdir()
+    _write(f"{folder}/{_DOCUMENT}", _text(document).encode())
     made = set()
     for index in _indices(values.shape, chunks):
         piece = values[tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunks, strict=True))]
@@ -111,20 +112,26 @@ def write_array(
             whole = np.full(chunks, np.nan if fill == "NaN" else fill, dtype=values.dtype)
             whole[tuple(slice(n) for n in piece.shape)] = piece
             piece = whole
-        path = _chunk(folder, index)
-        if path.parent not in made:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            made.add(path.parent)
-        path.write_bytes(_codec().encode(np.ascontiguousarray(piece)))
+        path = _chunk(str(folder), index)
+        parent = os.path.dirname(path)  # noqa: PTH120  (of texts: paths as objects cost more than what is written)
+        if parent not in made:
+            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+            made.add(parent)
+        _write(path, _codec().encode(np.ascontiguousarray(piece)))
     return document
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "wb") as stream:  # noqa: PTH123
+        stream.write(content)
 
 
 def _indices(shape: Sequence[int], chunks: Sequence[int]) -> Iterator[tuple[int, ...]]:
     return product(*(range(-(-n // c)) for n, c in zip(shape, chunks, strict=True)))
 
 
-def _chunk(folder: Path, index: Sequence[int]) -> Path:
-    return folder.joinpath("c", *map(str, index))
+def _chunk(folder: str, index: Sequence[int]) -> str:
+    return "/".join((folder, "c", *map(str, index)))
 
 
 @dataclass(frozen=True)
@@ -188,11 +195,12 @@ class StoredArray:
         ]
 
     def _read_chunk(self, index: tuple[int, ...]) -> NDArray[Any]:
-        path = _chunk(self.folder, index)
+        path = _chunk(str(self.folder), index)
         try:
-            content = path.read_bytes()
+            with open(path, "rb") as stream:  # noqa: PTH123
+                content = stream.read()
         except FileNotFoundError as error:
-            where = path.relative_to(self.folder.parent)
+            where = _chunk(self.folder.name, index)
             raise FileNotFoundError(f"chunk {where} is missing") from error
         found = np.frombuffer(bytearray(_codec().decode(content)), dtype=self.dtype)
         return found.reshape(self.chunks)
