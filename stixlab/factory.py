@@ -279,18 +279,24 @@ def work(
             if drain:
                 queue.drain(catalog, **how)
             else:
-                queue.work(catalog, **how, between=partial(_queue_due, catalog))
+                queue.work(
+                    catalog,
+                    **how,
+                    between=partial(_between_runs, catalog, how["archive"], settings.home / "cleaned"),
+                )
 
 
-def _queue_due(catalog: MongoCatalog) -> None:
-    """Queue the runs that the clock asks for."""
+def _between_runs(catalog: MongoCatalog, archive: Archive, cleaned: Path) -> None:
+    """Queue the runs that the clock asks for; once a day remove what nothing needs."""
     from datetime import UTC, datetime
 
+    from stixlab.archive.cleaning import clean_daily
     from stixlab.pipeline.discovery import find_pipelines
     from stixlab.pipeline.schedule import due_runs
 
     specs = find_pipelines(project_folder("pipelines")).good.values()
     catalog.runs.enqueue_many(due_runs(catalog, specs, datetime.now(UTC)))
+    clean_daily(catalog, archive, cleaned)
 
 
 def _how(settings: Settings, archive: Archive) -> dict[str, Any]:

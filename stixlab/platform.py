@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stixlab import factory
+from stixlab import factory, files
 from stixlab.errors import ConflictError, SettingsError, StixlabError
 from stixlab.hub import accounts
 from stixlab.services import Part, Supervisor, database_part, read_state
@@ -37,6 +37,8 @@ __all__ = [
 
 _HUB_READY_S = 120.0
 _FOLLOW_S = 1.0
+_BEGUN = "begun"
+"""File beside the telemetry of the demonstration that names its day, until all of it is in the archive."""
 
 
 def check_before(settings: Settings) -> None:
@@ -89,16 +91,26 @@ def make_demonstration(say: Callable[[str], None]) -> None:
 
 
 def demonstrate(settings: Settings, say: Callable[[str], None]) -> bool:
-    """Simulate a day and ingest it, if the archive is empty, and import real data; whether the day went well."""
+    """Simulate a day and ingest it, if the archive is empty, and import real data; whether the day went well.
+
+    What a start that was killed has left unfinished is finished, with the same day.
+    """
     from stixlab.simulation import demonstration
 
+    folder = settings.home / "demonstration"
     with factory.open_catalog(settings) as catalog:
-        if catalog.products.latest() is not None:
+        day = _day_begun(folder)
+        if day:
+            say(f"stixlab: finishing the demonstration of {day} that was begun")
+        elif catalog.products.latest() is not None:
             return True
+        else:
+            day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+            say(f"stixlab: the archive is empty; simulating {day} for a demonstration")
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(folder / _BEGUN, day.encode())
         # The database stays up from here to the end of the ingest.
-        day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-        say(f"stixlab: the archive is empty; simulating {day} for a demonstration")
-        truth = demonstration(day, out=settings.home / "demonstration", kinds=("xml",))
+        truth = demonstration(day, out=folder, kinds=("xml",))
         with factory.open_ingestor(settings) as make:
             report = make().ingest([Path(p) for p in truth.files])
             _tell_problems(report, "demonstration", say)
@@ -106,7 +118,17 @@ def demonstrate(settings: Settings, say: Callable[[str], None]) -> bool:
                 f"stixlab: {len(report.products)} products and the flare list made in {report.seconds:.1f} s, all SIMULATED"
             )
             _add_measured(make(), say)
+    (folder / _BEGUN).unlink()
     return not report.failed
+
+
+def _day_begun(folder: Path) -> str:
+    """The day of a demonstration that was begun and not finished; empty if there is none."""
+    try:
+        text = (folder / _BEGUN).read_text("ascii")
+        return f"{datetime.fromisoformat(text):%Y-%m-%d}"
+    except (FileNotFoundError, ValueError):
+        return ""
 
 
 def _add_measured(ingestor: Ingestor, say: Callable[[str], None]) -> None:

@@ -1,5 +1,6 @@
 """What a first start puts into an empty archive: a simulated day, and beside it what was measured."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,7 @@ def test_measured_data_stand_beside_the_simulated_day(chain, package, tmp_path):
     page = Client(create_app(chain.lab, chain.lab.settings)).get("/").text
     assert "Some of these data are simulated" in page
     assert "2026-05-05 &middot; simulated" in page
+    assert 'href="/apps/lightcurves?start=2020-05-06&amp;end=2020-05-07"' in page
     light_curves = [row for row in page.split("<tr>") if "<code>ql-lightcurve</code>" in row]
     assert [("measured" in row, "simulated" in row) for row in light_curves] == [(False, True), (True, False)]
     assert chain.lab.open("ql-lightcurve").attrs["origin"] == "simulated"
@@ -53,7 +55,47 @@ def test_measured_data_alone_are_not_marked(chain, package):
     platform._add_measured(chain.ingestor, lambda _text: None)
     page = Client(create_app(chain.lab, chain.lab.settings)).get("/").text
     assert "simulated" not in page.lower()
-    assert "measured</span>" not in page
+    assert "measured" not in page.lower()
+
+
+def test_a_first_start_that_was_killed_is_finished_by_the_next(chain, package, monkeypatch):
+    """Killed between the simulated day and the measured data: the next start makes neither twice."""
+
+    @contextmanager
+    def open_catalog(_settings):
+        yield chain.catalog
+
+    @contextmanager
+    def open_ingestor(_settings):
+        yield lambda: chain.ingestor
+
+    def short(day, *, out, kinds):
+        days.append(day)
+        return simulate(f"{day}T06:00", f"{day}T06:30", out=out, kinds=kinds, what=("quicklook",), flares=())
+
+    def kill(*_given):
+        raise KeyboardInterrupt
+
+    days: list[str] = []
+    monkeypatch.setattr(platform.factory, "open_catalog", open_catalog)
+    monkeypatch.setattr(platform.factory, "open_ingestor", open_ingestor)
+    monkeypatch.setattr("stixlab.simulation.demonstration", short)
+    with monkeypatch.context() as killed:
+        killed.setattr(platform, "_add_measured", kill)
+        with pytest.raises(KeyboardInterrupt):
+            platform.demonstrate(chain.lab.settings, lambda _text: None)
+    assert {p.origin for p in chain.lab.products()} == {"simulated"}
+    before = chain.contents()
+
+    said: list[str] = []
+    assert platform.demonstrate(chain.lab.settings, said.append)
+    assert said[0] == f"stixlab: finishing the demonstration of {days[0]} that was begun"
+    assert days == [days[0]] * 2
+    assert {p.origin for p in chain.lab.products()} == {"simulated", "flight"}
+    assert before.items() < chain.contents().items()
+
+    assert platform.demonstrate(chain.lab.settings, said.append)
+    assert len(days) == 2
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def to_timeseries(ds: xr.Dataset, variables: str | Sequence[str] | None = None) 
     Returns
     -------
     sunpy.timeseries.GenericTimeSeries
-        By the middle of the bins (UTC), with units; ``meta`` says what it is and whether it was simulated.
+        By the middle of the bins (UTC), with units, flags as 0 and 1; ``meta`` says what it is and whether it was simulated.
 
     Raises
     ------
@@ -56,7 +56,9 @@ def to_timeseries(ds: xr.Dataset, variables: str | Sequence[str] | None = None) 
     for name in _chosen(ds, variables):
         unit = u.Unit(str(ds[name].attrs.get("units", "")) or "1")
         for label, values in _columns(ds, name):
-            columns[label], units[label] = values, unit
+            # sunpy describes columns by their differences, of which booleans have none.
+            columns[label] = values.astype(np.uint8) if values.dtype == bool else values
+            units[label] = unit
     index = pd.DatetimeIndex(ds["time"].to_numpy(), name="time")
     meta = {"observatory": "Solar Orbiter", "instrument": "STIX", "timesys": "UTC"}
     meta |= {k: ds.attrs[k] for k in _META if ds.attrs.get(k) not in (None, "")}

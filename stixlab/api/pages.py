@@ -32,7 +32,15 @@ def front(source: TheSource) -> Response:
         facts = source.kept("front", lambda: _facts(source), for_s=_KEPT_S)
     except StixlabError as error:
         log.error("front page without data", extra={"error": error.message})  # noqa: TRY400
-        facts = {"rows": [], "simulated": False, "mixed": False, "away": True, "recent": [], "curve": None}
+        facts = {
+            "rows": [],
+            "simulated": False,
+            "mixed": False,
+            "measured": None,
+            "away": True,
+            "recent": [],
+            "curve": None,
+        }
         return HTMLResponse(
             render("front.html.j2", **facts), 503, {"Retry-After": "30", "Cache-Control": "no-store"}
         )
@@ -64,10 +72,20 @@ def _facts(source: Source) -> dict[str, Any]:
         "rows": rows,
         "simulated": bool(rows) and all(row["label"] not in {"", "measured"} for row in rows),
         "mixed": bool(made) and any(row["label"] == "measured" for row in rows),
+        "measured": _measured_day(source) if made else None,
         "away": False,
         "curve": latest_curve(source),
         "recent": _recent_flares(source),
     }
+
+
+def _measured_day(source: Source) -> dict[str, str] | None:
+    """The latest UTC day with a light curve that was measured, for those who would see no more than a simulation."""
+    latest: Product | None = source.lab.catalog.products.latest(type="ql-lightcurve", origin=FLIGHT)
+    if latest is None:
+        return None
+    day = latest.start + (latest.end - latest.start) / 2
+    return {"start": f"{day:%Y-%m-%d}", "end": f"{day + timedelta(days=1):%Y-%m-%d}"}
 
 
 def _row(name: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stixlab import factory
 from stixlab.archive import Archive
+from stixlab.bench import pipeline_cache
 from stixlab.bench.measurement import Measurement
 from stixlab.settings import Settings
 
@@ -58,6 +59,7 @@ def measure() -> Iterator[Measurement]:
         _write_notebook(root / "pipelines")
         settings = Settings(home=root / "home", access="operator")
         with factory.open_catalog(settings) as catalog:
+            yield from pipeline_cache.measure(catalog)
             yield from _asking(catalog, root)
             for kernels in (False, True):
                 what = (

@@ -11,10 +11,12 @@ from stixlab.catalog.documents import Document, from_document, to_document, trun
 from stixlab.errors import SchemaError
 from stixlab.model import Product
 
-__all__ = ["LONGEST", "Content", "Products"]
+__all__ = ["LONGEST", "Content", "Products", "mark_long"]
 
 LONGEST = timedelta(days=31)
 """No product spans more; it bounds every search in time."""
+_USUAL = timedelta(hours=26)
+"""Products of a longer span are marked and searched apart, so that the others are found by where they start."""
 
 
 class Content(NamedTuple):
@@ -104,21 +106,24 @@ class Products:
     ) -> list[Content]:
         """Content of the shown products of some types that touch ``[start, end)``, earliest first.
 
-        One question for all types, and little is read of each: whether a run must be done again is asked often.
+        Two questions for all types, and little is read of each: whether a run must be done again is asked often.
 
         Raises
         ------
         CatalogError
             If the database does not answer.
         """
-        begin, low = {"$gte": truncate(start) - LONGEST, "$lt": truncate(end)}, truncate(start)
-        query: Document = {"start": begin, "end": {"$gt": low}, "type": {"$in": list(types)}}
+        low, high = truncate(start), truncate(end)
+        query: Document = {"end": {"$gt": low}, "type": {"$in": list(types)}} | _selection(None, None, origin)
         fields = ("type", "level", "start", "end", "content_sha256", "hidden")
-        found = [
-            Content(d["_id"], *(d[name] for name in fields[:-1]))
-            for d in self._shown(query | _selection(None, None, origin), fields)
-        ]
-        return sorted(found, key=lambda c: (c.start, c.product_id))
+        usual = {"start": {"$gte": low - _USUAL, "$lt": high}} | query
+        longer = {"long": True, "start": {"$lt": high}} | query
+        found = {
+            d["_id"]: Content(d["_id"], *(d[name] for name in fields[:-1]))
+            for each in (usual, longer)
+            for d in self._shown(each, fields)
+        }
+        return sorted(found.values(), key=lambda c: (c.start, c.product_id))
 
     def latest(
         self,
@@ -178,7 +183,10 @@ class Products:
             names = {"level": product.level, "type": product.type, "origin": product.origin}
             note = self._newest.update({"_id": key}, {"$setOnInsert": names | {"since": start}}, upsert=True)
             self._noted[key] = note["since"] if note else start
-        self._collection.replace(to_document(product, product.product_id))
+        document = to_document(product, product.product_id)
+        if product.end - product.start > _USUAL:
+            document["long"] = True
+        self._collection.replace(document)
         if start > self._noted[key]:
             note = self._newest.update({"_id": key}, {"$max": {"since": start}})
             self._noted[key] = note["since"] if note else start
@@ -186,6 +194,19 @@ class Products:
     def delete(self, product_id: str) -> bool:
         """Whether there was such a product."""
         return self._collection.delete({"_id": product_id}) > 0
+
+
+def mark_long(collection: Collection) -> None:
+    """Mark the products of a long span that an older version has stored.
+
+    Parameters
+    ----------
+    collection
+        Of the products.
+    """
+    for document in collection.find({}, ("start", "end")):
+        if document["end"] - document["start"] > _USUAL:
+            collection.change({"_id": document["_id"]}, {"$set": {"long": True}})
 
 
 def _later(product: Product) -> tuple[datetime, datetime, str]:

@@ -12,7 +12,7 @@ from stixlab.catalog.audit import AuditTrail
 from stixlab.catalog.collections import Collection, MongoCollection
 from stixlab.catalog.documents import Document
 from stixlab.catalog.flares import Flares
-from stixlab.catalog.products import Products
+from stixlab.catalog.products import Products, mark_long
 from stixlab.catalog.raw_files import RawFiles
 from stixlab.catalog.requests import Requests
 from stixlab.catalog.runs import Runs
@@ -25,7 +25,7 @@ __all__ = ["COLLECTIONS", "SCHEMA_VERSION", "Catalog", "MongoCatalog"]
 # first, and no index has more than one field.
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "raw_files": (("start",), ("long",), ("requests",)),
-    "products": (("start",), ("type",), ("request",), ("request_id",)),
+    "products": (("start",), ("type",), ("request",), ("request_id",), ("long",)),
     "flares": (("peak",),),
     "runs": (("status",), ("created",), ("batch",)),
     "requests": (("start",), ("keys",), ("request_id",), ("complete",)),
@@ -37,7 +37,7 @@ COLLECTIONS = (*_INDEXES, "newest")
 """Names of the collections of records."""
 SCHEMA_VERSION = 2
 """Form of the records that this version of the package writes: counts up when old ones must be made again."""
-_INDEX_VERSION = 5
+_INDEX_VERSION = 6
 """Counts up when `_INDEXES` changes; a catalogue with a lower one gets the new ones."""
 
 
@@ -152,6 +152,8 @@ def _make_indexes(collection: Callable[[str], Collection]) -> None:
     for name, indexes in _INDEXES.items():
         for fields in indexes:
             collection(name).index(*fields)
-    if note is None:  # a catalogue that is new
+    if note is not None:
+        mark_long(collection("products"))
+    else:  # a catalogue that is new
         collection("meta").replace({"_id": "schema", "version": SCHEMA_VERSION})
     collection("meta").replace({"_id": "indexes", "version": _INDEX_VERSION})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -208,29 +207,16 @@ def audit_command(*, subject: str | None, start: str | None, end: str | None, as
 def clean_command(
     *, dry_run: bool, replaced_days: float, trash_days: float, run_days: float, as_json: bool
 ) -> None:
-    """Remove for good what nothing needs and is older than so many days.
+    """Remove for good what nothing needs and is older than so many days; `stixlab worker` does it daily.
 
     Raw files, packets, products and records are never removed.
     """
-    from stixlab.archive.retention import Rules, carry_out, plan
-    from stixlab.archive.trash import make_entry
-    from stixlab.model import Action
+    from stixlab.archive.cleaning import clean
+    from stixlab.archive.retention import Rules
 
     rules = Rules(replaced_days, trash_days, run_days, run_days)
-    with _open(read_settings()) as (catalog, archive), archive.writing():
-        named = [p.zarr for p in catalog.products.find(hidden=None)]
-        found = plan(archive, rules, named=named, runs=catalog.runs.find())
-        if found and not dry_run:
-            counts = dict(Counter(r.why for r in found))
-            entry = make_entry(
-                Action.CLEAN,
-                "archive",
-                who=getpass.getuser(),
-                reason=", ".join(f"{n} {why}" for why, n in sorted(counts.items())),
-                details={"rules": asdict(rules), "keys": [r.key for r in found[:1000]], "n": len(found)},
-            )
-            catalog.audit.add(entry)
-            carry_out(archive, found)
+    with _open(read_settings()) as (catalog, archive):
+        found = clean(catalog, archive, rules, who=getpass.getuser(), dry_run=dry_run)
     print_rows([asdict(r) for r in found], ("key", "why", "size_bytes"), as_json=as_json)
     said = "would be removed" if dry_run else "removed"
     say(f"{len(found)} {said}, {sum(r.size_bytes for r in found) / 1e6:.1f} MB")

@@ -117,7 +117,7 @@ def look_over(
 
 def _state(catalog: Any, name: str, spec: PipelineSpec | None, runs: Sequence[Run]) -> PipelineState:
     ended = sorted(
-        (r for r in runs if r.status in _OVER and r.finished), key=lambda r: r.finished or r.created
+        (r for r in runs if r.status.has_ended and r.finished), key=lambda r: r.finished or r.created
     )
     good = [r for r in ended if r.status is RunStatus.SUCCEEDED]
     if not good:
@@ -134,9 +134,6 @@ def _state(catalog: Any, name: str, spec: PipelineSpec | None, runs: Sequence[Ru
             sorted((r.finished - r.started).total_seconds() for r in ended if r.finished and r.started)
         ),
     )
-
-
-_OVER = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
 def _ages(

@@ -33,10 +33,8 @@ from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["BY_PEOPLE", "ENDED", "HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow", "open_desk"]
+__all__ = ["BY_PEOPLE", "HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow", "open_desk"]
 
-ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
-"""Nothing more becomes of a run in one of these."""
 BY_PEOPLE = 10
 """Priority of runs that people ask for: before those that the data center asks for itself."""
 _POLL_S = 0.5
@@ -148,7 +146,7 @@ class QueueDesk:
             If it has ended.
         """
         run = self._own(run_id, "cancel")
-        if run.status in ENDED:
+        if run.status.has_ended:
             raise ConflictError(
                 f"cancel {run_id}: expected a run that waits or runs; it is {run.status}", run_id=run_id
             )
@@ -311,6 +309,6 @@ def follow(
         if seen != last:
             show(run)
             last = seen
-        if run.status in ENDED or stop():
+        if run.status.has_ended or stop():
             return run
         time.sleep(poll_s)

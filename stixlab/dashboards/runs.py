@@ -14,7 +14,6 @@ from urllib.parse import quote
 import ipywidgets as widgets
 
 from stixlab.client.overview import look_over
-from stixlab.client.runs import ENDED
 from stixlab.dashboards.pages import render
 from stixlab.dashboards.pipelines import summary_html
 from stixlab.dashboards.progress import RunBar
@@ -164,7 +163,7 @@ class RunList:
             self.bar.widget.layout.display = "none"
             self.details.value = ""
             return
-        self.cancel_button.disabled = run.status in ENDED or not self.may_change(run)
+        self.cancel_button.disabled = run.status.has_ended or not self.may_change(run)
         again = run.status in (RunStatus.FAILED, RunStatus.CANCELLED)
         self.retry_button.disabled = not again or not self.may_change(run)
         self.bar.widget.layout.display = None

@@ -117,6 +117,20 @@ class Attitude:
             )
         return self
 
+    def __repr__(self) -> str:
+        times = np.atleast_1d(self.time)
+        span = format_utc(times[0], digits=0)
+        if len(times) > 1:
+            span += f" to {format_utc(times[-1], digits=0)}, {len(times)} times"
+        valid = np.atleast_1d(self.valid)
+        if not valid.any():
+            return f"<Attitude {span}: no source says how the spacecraft is turned>"
+        roll, pitch, yaw = (np.atleast_1d(a)[valid][0] for a in (self.roll, self.pitch, self.yaw))
+        some = "" if valid.all() else f", {valid.sum()} of them covered"
+        return (
+            f"<Attitude {span}{some}: roll {roll:.2f}, pitch {pitch:.4f}, yaw {yaw:.4f} deg, from {self.source}>"
+        )
+
     def as_document(self) -> dict[str, Any]:
         """For JSON: lists, None where nothing is known."""
 

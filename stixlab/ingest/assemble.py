@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,8 @@ __all__ = ["DayTask", "commit", "inputs_of_day", "make_day", "plan_day", "produc
 
 _MARGIN = timedelta(days=1)
 """Packets are dumped after the data in them: headers are looked for this far beyond the day on both sides."""
+_ONE = threading.Lock()
+"""What collects warnings, as the reader of FITS does, collects those of all threads."""
 _TRUST = {"L2": 0, "L1": 1, "L1A": 2, "L0": 3}
 """Which level of an imported file comes first where several cover a time."""
 
@@ -188,7 +191,8 @@ def _imported(raw_file: RawFile, day: str, archive: Archive, clock: ClockTable) 
     from stixlab.products.level1 import split_days
 
     content = unpacked(archive.read_raw(raw_file.sha256))
-    ds = read_fits(Path(raw_file.names[0]), clock, content=content)
+    with _ONE:
+        ds = read_fits(Path(raw_file.names[0]), clock, content=content)
     return next((part for found, part in split_days(ds) if str(found) == day), None)
 
 

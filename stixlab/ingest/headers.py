@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 _AUX = ("aux-ephemeris", "asp-ephemeris")
 """Product types that hold orbit and attitude; the later counts more."""
 _NEAR = timedelta(days=1)
+_ONE = threading.Lock()
+"""SPICE cannot be asked by two threads at a time."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,13 @@ def place_keywords(
     bounds = ds["time_bounds"].to_numpy()
     chosen = sources or PlaceSources()
     try:
-        place = (
-            _ephemerides(chosen.spice, (_newest(chosen.spice),), ())
-            if archive is None
-            else chosen.load(archive)
-        )
-        return dict(place.keywords(bounds.min(), bounds.max()))
+        with _ONE:
+            place = (
+                _ephemerides(chosen.spice, (_newest(chosen.spice),), ())
+                if archive is None
+                else chosen.load(archive)
+            )
+            return dict(place.keywords(bounds.min(), bounds.max()))
     except TimeError as error:
         log.info("header without position", extra={"reason": error.message})
         return {}

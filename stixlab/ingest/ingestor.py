@@ -231,7 +231,7 @@ class Ingestor:
                 yield plan_day(self.catalog, key, parts, source, spice=self.spice)
 
         self.progress("making products", 0, len(batch.days))
-        for number, made in enumerate(workforce.make(tasks())):
+        for number, made in enumerate(workforce.make_overlapping(tasks())):
             commit(self.catalog, self.archive, made)
             batch.report.unchanged += made.unchanged
             batch.report.products += map(_product_document, made.changed)

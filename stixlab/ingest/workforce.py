@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -25,6 +25,9 @@ _IN_MEMORY = 1 << 26
 """Bytes of a file beyond which it is read piece by piece."""
 _WORTH_BYTES = 24 << 20
 """Bytes to be read altogether above which starting further processes pays."""
+
+_OVERLAPPING = 2
+"""Days of one process that are made at a time: about half of the time of a day is waiting for the disk."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -150,6 +153,18 @@ class Workforce:
         """Results of `Tools.make`, in the order of the tasks."""
         return self._do(tasks, self._tools.make, _make)
 
+    def make_overlapping(self, tasks: Iterator[DayTask]) -> Iterator[DayMade]:
+        """As `make`; in a process alone, one is made while another waits for the disk."""
+        if self._pool is not None:
+            yield from self.make(tasks)
+            return
+        with ThreadPoolExecutor(_OVERLAPPING) as threads:
+            try:
+                yield from _ahead(threads, tasks, self._tools.make, _OVERLAPPING)
+            except BaseException:
+                threads.shutdown(wait=True, cancel_futures=True)
+                raise
+
     def _do(
         self,
         tasks: Sequence[Task] | Iterator[Task],
@@ -159,10 +174,17 @@ class Workforce:
         if self._pool is None:
             yield from map(here, tasks)
             return
-        ahead: list[Future[Result]] = []
-        for task in tasks:
-            ahead.append(self._pool.submit(there, task))
-            if len(ahead) > 2 * self._size:
-                yield ahead.pop(0).result()
-        for future in ahead:
-            yield future.result()
+        yield from _ahead(self._pool, tasks, there, 2 * self._size)
+
+
+def _ahead(
+    pool: Executor, tasks: Iterable[Task], work: Callable[[Task], Result], most: int
+) -> Iterator[Result]:
+    """Results in the order of the tasks, some of which are begun ahead."""
+    ahead: list[Future[Result]] = []
+    for task in tasks:
+        ahead.append(pool.submit(work, task))
+        if len(ahead) > most:
+            yield ahead.pop(0).result()
+    for future in ahead:
+        yield future.result()

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stixlab.errors import ParameterError
 from stixlab.instrument.detectors import N_DETECTORS
-from stixlab.instrument.materials import ENERGY_RANGE_KEV, MATERIALS, SOURCE
+from stixlab.instrument.materials import ENERGY_RANGE_KEV, MATERIALS
 
 __all__ = [
     "ATTENUATOR",

@@ -20,7 +20,6 @@ from stixlab.pipeline.declaration import FLARE_LIST, PipelineSpec
 
 __all__ = ["RunFacts", "gather_facts"]
 
-_ENDED = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 _LOG_NAME = "log.txt"
 
 
@@ -71,7 +70,7 @@ def gather_facts(catalog: Any, archive: Archive, folder: Path, run_id: str) -> R
     run: Run | None = catalog.runs.get(run_id)
     if run is None:
         raise NotInCatalogError(f"run {run_id}: there is none; `stixlab runs` lists them")
-    if run.status not in _ENDED:
+    if not run.status.has_ended:
         raise ConflictError(f"run {run_id}: expected one that has ended; it is {run.status}", run_id=run_id)
     source = folder / f"{run.pipeline}.ipynb"
     same = source.is_file() and sha256_of(source) == run.notebook_sha256

@@ -57,7 +57,11 @@ def software_versions() -> dict[str, str]:
 
 @cache
 def code_sha256() -> str:
-    """Hash over the modules and tables of the package that decide about a result, so that an edit shows without a new version."""
+    """Hash over the modules and tables that decide about the result of a run, so that an edit shows without a new version.
+
+    All of the package but what no result depends on. `stixlab.products.program.code_sha256` is narrower on purpose:
+    it names the few parts that turn packets into products.
+    """
     root = Path(__file__).parents[1]
     return sha256_of_parts(root, sorted(p.name for p in root.iterdir() if p.name not in _ASIDE))
 

@@ -109,8 +109,8 @@ def find_sources(catalog: Any, needs: Sequence[str], parameters: Mapping[str, An
     Returns
     -------
     dict
-        ``packets`` -> hash of the names of the raw files concerned and of the program that decodes them;
-        ``kernels`` -> hash of what tells the orbit and the clock. Those that are needed.
+        ``packets`` -> hash of the names of the raw files concerned and of the program that decodes them,
+        if there are any; ``kernels`` -> hash of what tells the orbit and the clock. Those that are needed.
 
     Raises
     ------
@@ -120,23 +120,24 @@ def find_sources(catalog: Any, needs: Sequence[str], parameters: Mapping[str, An
     found = {}
     if "packets" in needs:
         start, end = span_of(parameters)
-        found["packets"] = _packets(catalog, start, end, str(parameters.get("request", "")))
+        names = _packets(catalog, start, end, str(parameters.get("request", "")))
+        found |= {"packets": _digest([*names, *_program()])} if names else {}
     if "kernels" in needs:
         found["kernels"] = _kernels(read_settings().spice)
     return found
 
 
-def _packets(catalog: Any, start: datetime | None, end: datetime | None, request: str) -> str:
-    """Hash of the names of the raw files that may have packets of a range, or of a data request."""
+def _packets(catalog: Any, start: datetime | None, end: datetime | None, request: str) -> list[str]:
+    """Names of the raw files that may have packets of a range, or of a data request; none: no packets."""
     if request and start is None and end is None:
         one = catalog.requests.get(request)
         number = int(request) if request.isdigit() else -1
         records = [one] if one is not None else catalog.requests.find(request_id=number)
-        return _digest([*(f"{r.id} {r.content_sha256} {r.sources}" for r in records), *_program()])
+        return [f"{r.id} {r.content_sha256} {r.sources}" for r in records]
     low = None if start is None else start - _SENT
     high = None if end is None else end + _SENT
     files = catalog.raw_files.find(start=low, end=high, brief=True)
-    return _digest([*(f.sha256 for f in files), *_program()])
+    return [f.sha256 for f in files]
 
 
 def _program() -> list[str]:

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -142,6 +142,7 @@ def _check_after(
             yield ValidationError(f"{name}: expected a time after {before} ({earlier}); found {later}")
 
 
+@lru_cache(maxsize=256)
 def _time_problem(text: str) -> str:
     """Why a text is no time; empty if it is one."""
     try:

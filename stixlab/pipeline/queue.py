@@ -16,7 +16,7 @@ from stixlab.pipeline.cache import plan_run
 from stixlab.pipeline.inputs import find_inputs
 from stixlab.pipeline.runner import prepare
 from stixlab.pipeline.spec import PipelineSpec
-from stixlab.pipeline.worker import DONE, POLL_S, Progress, Worker
+from stixlab.pipeline.worker import POLL_S, Progress, Worker
 
 __all__ = ["Worker", "drain", "find_inputs", "run_now", "work"]
 
@@ -71,7 +71,7 @@ def drain(
     done = []
     while not worker.stop():
         run = worker.do_next()
-        if run is not None and run.status in DONE:
+        if run is not None and run.status.has_ended:
             done.append(run)
         elif run is None and not catalog.runs.has_queued(worker.only):
             break

@@ -16,8 +16,6 @@ def load_jsonschema() -> None:
     Whoever imports papermill or jupyter_client imports it, too: then this comes first.
     """
     if "jsonschema" in sys.modules or _SLOW in sys.modules:
-        import jsonschema  # noqa: F401
-
         return
     sys.modules[_SLOW] = None  # type: ignore[assignment]  # how Python is told that there is no such module
     try:

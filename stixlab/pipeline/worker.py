@@ -33,14 +33,13 @@ from stixlab.pipeline.retries import AWAY_S, ask_patiently, is_recoverable, paus
 from stixlab.pipeline.runner import FAILED_NAME, LOG_NAME, Execution, execute, stage_folder
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["DONE", "LEASE_S", "POLL_S", "Progress", "Worker"]
+__all__ = ["LEASE_S", "POLL_S", "Progress", "Worker"]
 
 log = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 """Without a sign of life for so long, a run goes to another worker."""
 POLL_S = 1.0
-DONE = (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
 Progress = Callable[[str, int, int], None]
 """Called with the pipeline, the cells done and the cells there are."""
 
@@ -93,7 +92,7 @@ class Worker:
             found = self._patiently(lambda: self.catalog.runs.get(run_id))
             if found is None:
                 raise NotInCatalogError(f"run {run_id}: expected in the queue; found none; ask for it again")
-            if found.status in DONE or self.stop():
+            if found.status.has_ended or self.stop():
                 return found  # type: ignore[no-any-return]
             if not self._do_before(found):
                 time.sleep(POLL_S)

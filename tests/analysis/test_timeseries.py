@@ -37,6 +37,7 @@ def test_the_bands_of_a_light_curve_are_columns_with_their_unit(datasets):
 def test_whatever_lies_along_time_is_taken(datasets, name):
     ds = datasets[name]
     series = stixlab.to_timeseries(ds)
+    assert "Channel(s)" in str(series)
     along = [n for n, v in ds.data_vars.items() if v.dims[:1] == ("time",) and v.ndim <= 2]
     assert all(any(c == n or c.startswith(f"{n}_") for c in series.columns) for n in along)
     assert series.shape[0] == ds.sizes["time"]

@@ -151,17 +151,35 @@ def test_something_else_is_no_backup(tmp_path):
         read_backup(tmp_path / "none.tar")
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside", "archive/../../outside"])
+@pytest.mark.parametrize("name", ["../outside", "/outside", "archive/../../outside", "archive/outside\0"])
 def test_no_name_leads_out_of_the_archive(kept, tmp_path, name):
     path = tmp_path / "b.tar"
     write(kept, path)
-    with tarfile.open(path, "a") as packed:
+    with tarfile.open(path, "a", format=tarfile.PAX_FORMAT) as packed:
         info = tarfile.TarInfo(name)
+        info.pax_headers = {"path": name}
         info.size = 4
         packed.addfile(info, io.BytesIO(b"evil"))
     with pytest.raises(FormatError, match="leads out"):
         restore(path, tmp_path / "new" / "archive", MemoryCatalog())
     assert not list(tmp_path.rglob("outside"))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"[]",
+        b"{}",
+        b'{"format": 1, "created": "now", "archive_version": "two", "catalog_version": 1, "documents": {}}',
+    ],
+)
+def test_a_backup_that_does_not_say_what_it_is_is_refused(tmp_path, head):
+    with tarfile.open(tmp_path / "b.tar", "w") as packed:
+        info = tarfile.TarInfo("stixlab-backup.json")
+        info.size = len(head)
+        packed.addfile(info, io.BytesIO(head))
+    with pytest.raises(FormatError, match=r"no stixlab-backup\.json that says what it is"):
+        read_backup(tmp_path / "b.tar")
 
 
 def test_links_are_refused(kept, tmp_path):

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from stixlab.archive import Archive
+from stixlab.archive import Archive, cleaning
+from stixlab.archive.cleaning import clean_daily
 from stixlab.archive.contents import read_contents
 from stixlab.archive.retention import Rules, carry_out, plan
 from stixlab.archive.trash import delete
-from stixlab.errors import ParameterError
-from stixlab.model import RunStatus
+from stixlab.errors import ArchiveError, ParameterError
+from stixlab.model import Action, RunStatus
 from tests.support.archives import age, dates, day_dataset, filled, store_day, update
 from tests.support.records import T0, run
 
@@ -51,6 +52,40 @@ def test_what_was_replaced_goes_a_day_later(changed):
     assert all(any(k in str(p) for k in old) or p.name.startswith(".replaced-") for p in gone)
     assert not marks(archive)
     assert plan(archive, Rules(), named=named(catalog)) == []
+
+
+def test_a_worker_cleans_once_a_day_and_the_trail_tells(changed, tmp_path):
+    archive, catalog, old = changed
+    mark = tmp_path / "home" / "cleaned"
+    assert clean_daily(catalog, archive, mark) == []
+    for each in marks(archive):
+        age(each, hours=25)
+    assert clean_daily(catalog, archive, mark) == []  # a day has not passed
+    assert all(archive.path(k).exists() for k in old)
+    age(mark, hours=25)
+    assert {r.key for r in clean_daily(catalog, archive, mark)} == old
+    assert not any(archive.path(k).exists() for k in old)
+    (entry,) = [e for e in catalog.audit.find() if e.action == Action.CLEAN]
+    assert (entry.who, entry.details["n"], entry.reason) == ("stixlab worker", 5, "5 replaced")
+    age(mark, hours=25)
+    assert clean_daily(catalog, archive, mark) == []
+    assert len(catalog.audit.find()) == 1  # nothing went, nothing is told
+
+
+def test_what_cannot_be_cleaned_is_tried_a_day_later(changed, tmp_path, monkeypatch):
+    archive, catalog, _ = changed
+    mark = tmp_path / "cleaned"
+    calls = []
+
+    def fail(*_given, **_named):
+        calls.append(1)
+        raise ArchiveError("contents_flight.json: damaged")
+
+    monkeypatch.setattr(cleaning, "plan", fail)
+    with pytest.raises(ArchiveError, match="damaged"):
+        clean_daily(catalog, archive, mark)
+    assert clean_daily(catalog, archive, mark) == []
+    assert len(calls) == 1
 
 
 def test_a_plan_of_a_reader_notes_nothing(changed):

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from stixlab.catalog import MemoryCatalog
+from stixlab.catalog.products import mark_long
 from stixlab.model import RunStatus
 from tests.support.records import DAY, T0, flare, product, run
 
@@ -35,6 +36,26 @@ def test_contents_are_those_of_the_types_and_the_range(catalog):
     both = catalog.products.contents(["ql-lightcurve"], start=T0 + DAY, end=T0 + DAY + HOUR)
     assert len(both) == 2
     assert catalog.products.contents(["ql-spectra"], start=T0, end=T0 + DAY) == []
+
+
+@pytest.mark.parametrize("days", [2, 30])
+def test_a_product_of_many_days_is_found_on_its_last(catalog, days):
+    catalog.products.save(product(0, end=T0 + days * DAY))
+    last = {"start": T0 + days * DAY - HOUR, "end": T0 + days * DAY}
+    assert len(catalog.products.contents(["ql-lightcurve"], **last)) == 1
+    later = {"start": T0 + days * DAY, "end": T0 + days * DAY + HOUR}
+    assert catalog.products.contents(["ql-lightcurve"], **later) == []
+
+
+def test_a_product_of_many_days_of_an_older_catalogue_is_found(catalog):
+    catalog.products.save(product(0, end=T0 + 9 * DAY))
+    products = catalog.collections["products"]
+    old = products.get(product(0).product_id)
+    products.replace({name: value for name, value in old.items() if name != "long"})
+    last = {"start": T0 + 8 * DAY, "end": T0 + 9 * DAY}
+    assert catalog.products.contents(["ql-lightcurve"], **last) == []
+    mark_long(products)
+    assert len(catalog.products.contents(["ql-lightcurve"], **last)) == 1
 
 
 def test_who_found_the_flares_of_a_range_is_told(catalog):

@@ -14,13 +14,13 @@ from stixlab.errors import NotInCatalogError, ParameterError
 from stixlab.ingest.context import IMPORTED
 from stixlab.ingest.reprocess import reprocess
 from stixlab.instrument.packages import package_folder
+from stixlab.simulation import simulate
 from tests.support.asgi import Client
 from tests.support.chain import Chain, new_chain
 
 AUX = "aux/solo_L2_stix-aux-ephemeris_20221111_V01.fits"
 CAL = "cal/solo_CAL_stix-cal-energy_20250302T230511-20250303T230512_V02.fits"
 CPD = "l1/sci/nov2022/solo_L1_stix-sci-xray-cpd_20221111T085618-20221111T092155_V01_2211118567-54712.fits"
-LIGHTCURVE = "l1/ql/solo_L1_stix-ql-lightcurve_20200506_V01.fits"
 PLACE = "L2_aux-ephemeris_20221111_flight"
 
 
@@ -56,7 +56,10 @@ def test_orbit_and_attitude_are_kept_as_received_and_answer(chain, real_data):
     place = chain.lab.ephemeris("2022-11-11T12:00")
     assert (place.kind, place.source) == ("product", AUX.rsplit("/", 1)[-1])
     assert chain.lab.ephemeris("2022-11-20").kind == "table"
-    assert chain.lab.attitude(["2022-11-11T12:00", "2022-11-20"]).valid.tolist() == [True, False]
+    attitude = chain.lab.attitude(["2022-11-11T12:00", "2022-11-20"])
+    assert attitude.valid.tolist() == [True, False]
+    assert "2 times, 1 of them covered: roll" in repr(attitude)
+    assert "no source says how the spacecraft is turned" in repr(chain.lab.attitude("2022-11-20"))
     flare = chain.lab.flare_geometry("2022-11-11T12:00", 100, 200)
     assert flare.ephemeris.kind == "product"
     explained = chain.lab.explain(PLACE)
@@ -76,9 +79,9 @@ def test_headers_tell_the_place_by_the_imported_product(chain, real_data):
     assert abs(after["HGLN_OBS"] - before["HGLN_OBS"]) < 0.5
 
 
-@pytest.mark.parametrize("day_or_request", [CPD, LIGHTCURVE])
+@pytest.mark.parametrize("kind", ["day", "imported request"])
 def test_reprocess_renews_headers_when_the_source_of_the_place_comes_or_is_hidden(
-    chain, real_data, day_or_request
+    chain, real_data, tmp_path, kind
 ):
     def header():
         (product,) = [p for p in chain.lab.products() if p.type != "aux-ephemeris"]
@@ -86,10 +89,18 @@ def test_reprocess_renews_headers_when_the_source_of_the_place_comes_or_is_hidde
         assert sha256(path.read_bytes()).hexdigest() == product.fits_sha256
         return product, fits.getheader(path)
 
-    chain.ingestor.import_files([real_data / day_or_request])
+    if kind == "day":
+        what = {"kinds": ("bin",), "what": ("quicklook",), "flares": (), "requests": ()}
+        simulate("2022-11-11T08:00", "2022-11-11T08:20", out=tmp_path / "tm", **what)
+        chain.ingest(tmp_path / "tm")
+        for other in chain.lab.products():
+            if other.type != "ql-lightcurve":
+                chain.catalog.products.delete(other.product_id)
+    else:
+        chain.ingestor.import_files([real_data / CPD])
     first, before = header()
     chain.ingestor.import_files([real_data / AUX])
-    report = reprocess(chain.ingestor)
+    report = reprocess(chain.ingestor, type=first.type)
     again, after = header()
     assert report.why == {"place": 1}
     assert (before["EPHKIND"], after["EPHKIND"]) == ("table", "product")
@@ -98,11 +109,11 @@ def test_reprocess_renews_headers_when_the_source_of_the_place_comes_or_is_hidde
         first.content_sha256,
         first.zarr,
     )
-    assert reprocess(chain.ingestor).why == {}
+    assert reprocess(chain.ingestor, type=first.type).why == {}
 
     (aux,) = chain.lab.products(type="aux-ephemeris")
     hide(chain.catalog, chain.archive, aux.product_id, who="ada", reason="a test")
-    assert reprocess(chain.ingestor).why == {"place": 1}
+    assert reprocess(chain.ingestor, type=first.type).why == {"place": 1}
     assert header() == (first, before)
 
 

@@ -66,6 +66,16 @@ def later_clock(after: int) -> ClockTable:
     return ClockTable(ticks, tt, np.append(clock.rate[kept], 1.0), "later", 0.1)
 
 
+def test_a_product_that_reaches_into_the_day_beside_is_no_reason(tmp_path):
+    chain = new_chain(tmp_path / "home")
+    out, what = tmp_path / "tm", ("housekeeping", "calibration")
+    simulate("2026-03-01T20:00", "2026-03-03T04:00", out=out, kinds=("bin",), what=what, flares=())
+    assert not chain.ingest(*sorted(out.glob("*.bin"))).failed
+    days = [(p.start.date(), p.end.date()) for p in chain.catalog.products.find(type="cal-spectra")]
+    assert any(first != last for first, last in days)
+    assert reprocess(chain.ingestor).why == {}
+
+
 def test_nothing_changed_nothing_made(chain):
     before, files = state(chain), chain.files()
     report = reprocess(chain.ingestor)

@@ -14,6 +14,7 @@ from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.identity import make_run
 from stixlab.pipeline.queue import Worker, run_now
 from stixlab.pipeline.runner import kernel_environment
+from tests.support.formal import Formal, receive
 from tests.support.pipelines import GIVEN, stand_in, write_notebook
 
 pytest.register_assert_rewrite("tests.support.faults")
@@ -58,3 +59,14 @@ class Center:
 @pytest.fixture
 def center(tmp_path):
     return Center(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def received(tmp_path_factory) -> Formal:
+    return receive(tmp_path_factory.mktemp("received"))
+
+
+@pytest.fixture
+def formal(received, tmp_path) -> Formal:
+    """A copy of what was received, to be changed."""
+    return received.copy(tmp_path)

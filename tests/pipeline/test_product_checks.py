@@ -1,7 +1,6 @@
 """Products that cannot be taken into the archive are refused, each with its reason, and nothing is changed."""
 
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -15,73 +14,15 @@ from stixlab.errors import (
     PipelineError,
     SchemaError,
 )
-from stixlab.ingest.formal import make_planned, plan_daily, plan_reprocess, plan_requests
+from stixlab.ingest.formal import make_planned, plan_daily, plan_reprocess
 from stixlab.pipeline.inputs import find_sources
 from stixlab.pipeline.outputs import read_outputs
 from stixlab.pipeline.products import check_saved
 from stixlab.pipeline.spec import read_spec
 from stixlab.products.formats.zarr import open_zarr, write_zarr
-from tests.support.chain import new_chain
-from tests.support.formal import Formal
+from tests.support.formal import RANGE, change, daily, first, staged_path
 from tests.support.packets import light_curves
 from tests.support.pipelines import write_notebook
-from tests.support.science import aspect_burst, pixel_request
-
-RANGE = {"start": "2021-01-01", "end": "2021-02-01"}
-SCIENCE = {"start": "2025-05-01", "end": "2025-06-01"}
-DAY = {"start": "2026-02-03", "end": "2026-02-04"}
-
-
-@pytest.fixture(scope="module")
-def received(tmp_path_factory) -> Formal:
-    """Two days of light curves of 2021, a request and a burst of 2025, and no products of them."""
-    folder = tmp_path_factory.mktemp("received")
-    chain = new_chain(folder / "home")
-    blocks = light_curves(40, n_bins=580), pixel_request(5), aspect_burst(3)
-    path = folder / "a.bin"
-    path.write_bytes(b"".join(b.data.tobytes() for b in blocks))
-    assert not chain.ingest(path).failed
-    formal = Formal(chain, folder)
-    formal.ingested = formal.state()
-    formal.forget()
-    return formal
-
-
-@pytest.fixture
-def formal(received, tmp_path) -> Formal:
-    """A copy of it, to be changed."""
-    return received.copy(tmp_path)
-
-
-def daily(formal, **parameters):
-    """A run that made the days and staged them."""
-    run = formal.session(**(RANGE | parameters))
-    make_planned(run, plan_daily(run))
-    run.save_products()
-    return run
-
-
-def science(formal, **parameters):
-    run = formal.session(**(SCIENCE | parameters))
-    made = make_planned(run, plan_requests(run))
-    run.save_products()
-    return run, made
-
-
-def staged_path(formal, key):
-    return formal.chain.archive.root / "runs" / "trial" / "products" / key
-
-
-def change(formal, name, **fields):
-    """Change fields of the first record that was staged."""
-    path = formal.folder / "work" / "outputs" / f"{name}.json"
-    document = json.loads(path.read_text())
-    document["products"]["products"][0] |= fields
-    path.write_text(json.dumps(document))
-
-
-def first(formal, name="ql-lightcurve"):
-    return formal.outputs()[name].products.products[0]
 
 
 def light_curve(formal) -> xr.Dataset:

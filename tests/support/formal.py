@@ -1,5 +1,6 @@
 """A data center with real packets for pipelines that make products, with and without kernels."""
 
+import json
 import os
 import pickle
 import shutil
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from stixlab.ingest.formal import make_planned, plan_daily, plan_requests
 from stixlab.ingest.run_products import write_datasets
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.outputs import commit_outputs, read_outputs
@@ -15,9 +17,14 @@ from stixlab.pipeline.runner import kernel_environment
 from stixlab.pipeline.session import RunSession
 from stixlab.vocabulary import PRODUCT_TYPES
 from tests.support.chain import Chain, new_chain
+from tests.support.packets import light_curves
+from tests.support.science import aspect_burst, pixel_request
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ALL = (*PRODUCT_TYPES, "asp-ephemeris")
+RANGE = {"start": "2021-01-01", "end": "2021-02-01"}
+SCIENCE = {"start": "2025-05-01", "end": "2025-06-01"}
+DAY = {"start": "2026-02-03", "end": "2026-02-04"}
 
 FACTORY = '''\
 """In place of `stixlab.factory`: the records of a catalogue in memory, read from a file, over a real archive."""
@@ -113,3 +120,49 @@ class Formal:
             p.product_id: (p.version, p.content_sha256, p.zarr, p.fits, p.n_times, p.sources, p.complete)
             for p in self.chain.catalog.products.find(hidden=None)
         }
+
+
+def receive(folder: Path) -> Formal:
+    """Two days of light curves of 2021, a request and a burst of 2025, and no products of them."""
+    chain = new_chain(folder / "home")
+    blocks = light_curves(40, n_bins=580), pixel_request(5), aspect_burst(3)
+    path = folder / "a.bin"
+    path.write_bytes(b"".join(b.data.tobytes() for b in blocks))
+    assert not chain.ingest(path).failed
+    formal = Formal(chain, folder)
+    formal.ingested = formal.state()
+    formal.forget()
+    return formal
+
+
+def daily(formal: Formal, **parameters) -> RunSession:
+    """A run that made the days and staged them."""
+    run = formal.session(**(RANGE | parameters))
+    make_planned(run, plan_daily(run))
+    run.save_products()
+    return run
+
+
+def science(formal: Formal, **parameters):
+    """The same of the requests, with what was made."""
+    run = formal.session(**(SCIENCE | parameters))
+    made = make_planned(run, plan_requests(run))
+    run.save_products()
+    return run, made
+
+
+def staged_path(formal: Formal, key: str) -> Path:
+    return formal.chain.archive.root / "runs" / "trial" / "products" / key
+
+
+def change(formal: Formal, name: str, **fields) -> None:
+    """Change fields of the first record that was staged."""
+    path = formal.folder / "work" / "outputs" / f"{name}.json"
+    document = json.loads(path.read_text())
+    document["products"]["products"][0] |= fields
+    path.write_text(json.dumps(document))
+
+
+def first(formal: Formal, name: str = "ql-lightcurve"):
+    """The first record of that type that was staged."""
+    return formal.outputs()[name].products.products[0]
