@@ -9,14 +9,14 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
-from stixlab.errors import AccessError, CatalogError, ServiceError
+from stixlab.errors import AccessError, CatalogError, NotInCatalogError, ServiceError
 from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
@@ -337,7 +337,11 @@ def _follow(
     waiting = queue_runs(catalog, runs_for_days(catalog, folder, days))
     found: list[Run] = []
     while waiting:
-        done = queue.drain(catalog, waiting, **_how(settings, archive), progress=progress)
+        done = []
+        for name in waiting:
+            # One that is gone has given way to a newer one, of whoever took in newer products.
+            with suppress(NotInCatalogError):
+                done += queue.drain(catalog, [name], **_how(settings, archive), progress=progress)
         found += done
         seen = {run.run_id for run in found}
         follow = [r.run_id for run in done if run.outputs for r in follow_ups(catalog, folder, run)]

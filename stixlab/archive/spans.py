@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stixlab.archive.contents import Contents, Form, Row, Variable, read_contents
-from stixlab.archive.stored_arrays import Part, Stretch, read_times
+from stixlab.archive.stored_arrays import Part, Stretch, read_part, read_times
 from stixlab.archive.time_axis import TimeAxis, is_short, narrow
 from stixlab.datasets.construction import coverage
 from stixlab.errors import NotInCatalogError, SchemaError
@@ -74,7 +74,9 @@ def open_span(
         )
     ds = _dataset(contents.forms[rows[0].form], parts)
     names = dict.fromkeys(r.attrs for r in rows)
-    return ds.assign_attrs(_shared([contents.attrs[n] for n in names]) | _coverage(ds))
+    return ds.assign_attrs(
+        _shared([contents.attrs[n] for n in names]) | _coverage(contents.forms[rows[0].form], parts)
+    )
 
 
 def has_data(
@@ -151,12 +153,13 @@ def _dataset(form: Form, parts: list[Part]) -> xr.Dataset:
     import xarray as xr
 
     stretch = Stretch(parts)
-    arrays = {n: _array(n, v, stretch) for n, v in form.variables.items()}
-    time = arrays.pop("time")
+    arrays = {n: _array(n, v, stretch) for n, v in form.variables.items() if n != "time"}
     coords = {n: v for n, v in arrays.items() if form.variables[n].coordinate}
     ds = xr.Dataset({n: v for n, v in arrays.items() if n not in coords}, coords)
     if is_short(parts):
-        return ds.assign_coords(time=time.load())
+        attrs = form.variables["time"].decoded_attrs()
+        return ds.assign_coords(time=xr.Variable("time", read_times(parts), attrs))
+    time = _array("time", form.variables["time"], stretch)
     axis = xr.Coordinates({"time": time}, indexes={"time": TimeAxis(parts)})
     return ds.assign_coords(axis)
 
@@ -174,10 +177,11 @@ def _shared(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in found[0].items() if all(f.get(k) == v for f in found[1:])}
 
 
-def _coverage(ds: xr.Dataset) -> dict[str, str]:
+def _coverage(form: Form, parts: Sequence[Part]) -> dict[str, str]:
     """Start of the first and end of the last bin."""
-    if "time_bounds" not in ds.variables:
+    if "time_bounds" not in form.variables:
         return {}
-    bounds = ds.variables["time_bounds"]
-    edges = np.stack([bounds[0].to_numpy(), bounds[-1].to_numpy()])
-    return coverage({"time_bounds": edges})
+    # Read directly: two bins are no work for the threads of dask, which cost more than the reading.
+    edges = [parts[0].narrowed(0, 1), parts[-1].narrowed(len(parts[-1]) - 1, len(parts[-1]))]
+    bounds = [read_part(p, "time_bounds", form.variables["time_bounds"].dtype) for p in edges]
+    return coverage({"time_bounds": np.concatenate(bounds)})

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from stixlab.archive.retention import iter_tables
 from stixlab.archive.schema import ARCHIVE_VERSION, check_version
 from stixlab.errors import ArchiveError, StixlabError
 from stixlab.model import Product, RawFile, Run, RunStatus
+from stixlab.vocabulary import CONTEXT_TYPES
 
 if TYPE_CHECKING:
     from stixlab.archive.store import Archive
@@ -147,9 +149,22 @@ def _raw(archive: Archive, known: list[RawFile]) -> Iterator[Task]:
             yield "packets", key, "", _Packets(archive, each), cure
 
 
+def _make_again(product: Product) -> str:
+    """What makes the files of a product anew; files of others that are kept as they are, only a backup has."""
+    start, end = product.start, product.end + timedelta(days=1)
+    days = f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}"
+    if product.type not in CONTEXT_TYPES:
+        command = f"`stixlab reprocess --again --type {product.type} --start {days[0]} --end {days[1]}`, or "
+    elif product.provenance.get("imported"):
+        command = ""
+    else:
+        command = f"`stixlab run ephemeris -p start={days[0]} -p end={days[1]} -p again=true`, or "
+    return f"{command}restore a backup ({product.product_id})"
+
+
 def _products(archive: Archive, made: list[Product]) -> Iterator[Task]:
     for each in made:
-        cure = f"`stixlab reprocess` its day, or restore a backup ({each.product_id})"
+        cure = _make_again(each)
         if each.zarr:
             yield "dataset", each.zarr, each.product_id, _Dataset(archive, each), cure
         if each.fits:

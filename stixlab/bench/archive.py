@@ -11,7 +11,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from stixlab.client import Lab
 
-__all__ = ["fill", "measure", "measure_small"]
+__all__ = ["FIRST", "fill", "measure", "measure_small"]
 
 GOAL_OPEN_MS, GOAL_DAY_MS, GOAL_OVERVIEW_MS = 200.0, 50.0, 300.0
 GOAL_EXCESS = 1.1
@@ -55,7 +55,8 @@ _TYPES = (
     "ql-flareflag",
     "ql-tmstatusflarelist",
 )
-_FIRST = np.datetime64("2025-01-01", "D")
+FIRST = np.datetime64("2025-01-01", "D")
+"""The first day that is written."""
 _OVERVIEW_BINS = 5_000
 _REPEATS = 5
 _NAME = "archive"
@@ -85,8 +86,10 @@ def _measure(n_days: int) -> Iterator[Measurement]:
             yield from _reading(lab, n_days)
 
 
-def fill(settings: Settings, n_days: int, *, processes: int | None = None) -> None:
-    """Write that many days of all quicklook types.
+def fill(
+    settings: Settings, n_days: int, *, processes: int | None = None, types: Sequence[str] = _TYPES
+) -> None:
+    """Write that many days of quicklook.
 
     Parameters
     ----------
@@ -95,8 +98,10 @@ def fill(settings: Settings, n_days: int, *, processes: int | None = None) -> No
     n_days
     processes
         None: as many as there are cores.
+    types
+        Of the products; none given: all of them.
     """
-    template = _template(settings.home / "made")
+    template = _template(settings.home / "made", types)
     root = factory.archive_folder(settings)
     size = processes or len(os.sched_getaffinity(0))
     pieces = [p for p in np.array_split(np.arange(n_days), size) if len(p)]
@@ -110,10 +115,10 @@ def fill(settings: Settings, n_days: int, *, processes: int | None = None) -> No
         update_tables(catalog, archive, {(p.type, p.origin, day_of(p.zarr)) for p in products})
 
 
-def _template(folder: Path) -> list[xr.Dataset]:
-    """Level 1 of a simulated day, a dataset of each type."""
+def _template(folder: Path, types: Sequence[str]) -> list[xr.Dataset]:
+    """Level 1 of a simulated day, a dataset of each of these types."""
     versions = load_versions()
-    made = simulate(str(_FIRST), str(_FIRST + 1), out=folder, seed=1, kinds=("bin",), what=("quicklook",))
+    made = simulate(str(FIRST), str(FIRST + 1), out=folder, seed=1, kinds=("bin",), what=("quicklook",))
     path = Path(made.files[0])
     block, _ = read_packets(path.read_bytes(), path.name, versions)
     decoded, _ = decode_once(block, versions)
@@ -124,7 +129,7 @@ def _template(folder: Path) -> list[xr.Dataset]:
             name = ds.attrs["product"]
             if name not in largest or ds.sizes["time"] > largest[name].sizes["time"]:
                 largest[name] = ds
-    return [largest[name] for name in _TYPES]
+    return [largest[name] for name in types]
 
 
 def _store(root: Path, template: list[xr.Dataset], numbers: np.ndarray[Any, Any]) -> list[Product]:
@@ -135,7 +140,7 @@ def _store(root: Path, template: list[xr.Dataset], numbers: np.ndarray[Any, Any]
 def _moved(ds: xr.Dataset, n_days: int) -> xr.Dataset:
     """The same so many days after the first, its bins in another order."""
     own = ds["time"].to_numpy()[0].astype("datetime64[D]")
-    n_days += int((_FIRST - own).astype(int))
+    n_days += int((FIRST - own).astype(int))
     changed: dict[str, Any] = {}
     for name, variable in ds.variables.items():
         values = variable.to_numpy()
@@ -245,7 +250,7 @@ def _reading(lab: Lab, n_days: int) -> Iterator[Measurement]:
 
 
 def _span(first: int, last: int) -> tuple[np.datetime64, np.datetime64]:
-    return (_FIRST + first).astype("datetime64[ns]"), (_FIRST + last).astype("datetime64[ns]")
+    return (FIRST + first).astype("datetime64[ns]"), (FIRST + last).astype("datetime64[ns]")
 
 
 def _once(function: Callable[[], object]) -> tuple[float, int]:

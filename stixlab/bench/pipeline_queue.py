@@ -16,17 +16,21 @@ from typing import Any
 from stixlab import factory
 from stixlab.archive import Archive
 from stixlab.bench import pipeline_cache
+from stixlab.bench.archive import FIRST, fill
 from stixlab.bench.measurement import Measurement
-from stixlab.settings import Settings
+from stixlab.settings import Settings, project_folder
+from stixlab.timing import to_datetime
 
 __all__ = ["NAME", "measure"]
 
 NAME = "pipelines"
 N_RUNS = 300
 """Queued at once."""
+N_ALONE = 100
+"""The same of runs that do nothing."""
 N_DAYS = 30
 WORKERS = (1, 2, 4)
-_READY_S = 120.0
+_READY_S = 300.0
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _FRONT = """\
 title: A short run
@@ -61,20 +65,40 @@ def measure() -> Iterator[Measurement]:
         with factory.open_catalog(settings) as catalog:
             yield from pipeline_cache.measure(catalog)
             yield from _asking(catalog, root)
-            for kernels in (False, True):
+            for kernels, runs in ((False, N_ALONE), (True, N_RUNS)):
                 what = (
-                    f"{N_RUNS} short runs, warm kernels"
-                    if kernels
-                    else "the queue and its database alone, runs that do nothing"
+                    f"{runs} short runs, warm kernels" if kernels else "the queue alone, runs that do nothing"
                 )
                 for number in WORKERS:
-                    taken = _drained(catalog, root, number, N_RUNS, kernels=kernels)
-                    title = f"{what}, {number} worker{'s' if number > 1 else ''}"
-                    yield Measurement(NAME, title, N_RUNS / taken, "runs/s")
-            for number in (1, 2):
-                taken = _drained(catalog, root, number, N_DAYS, kernels=True)
-                title = f"back-fill of {N_DAYS} days of a light pipeline, {number} worker{'s' if number > 1 else ''}"
-                yield Measurement(NAME, title, taken, "s")
+                    _queue(catalog, root, runs)
+                    taken = _drained(catalog, root, number, runs, kernels=kernels)
+                    yield Measurement(NAME, f"{what}, {_told(number)}", runs / taken, "runs/s")
+            yield from _backfill(catalog, root, settings)
+
+
+def _told(workers: int) -> str:
+    return f"{workers} worker{'s' if workers > 1 else ''}"
+
+
+def _backfill(catalog: Any, root: Path, settings: Settings) -> Iterator[Measurement]:
+    """The flare list of a month of light curves: each run reads its day and an hour beside it."""
+    from stixlab.pipeline.backfill import plan_backfill, queue_backfill
+    from stixlab.pipeline.discovery import get_pipeline
+
+    fill(settings, N_DAYS, types=("ql-lightcurve",))
+    spec = get_pipeline(project_folder("pipelines"), "flare_list")
+    start = to_datetime(FIRST)
+    end = start + timedelta(days=N_DAYS)
+    for number in (1, 2):
+        catalog.collections["runs"].delete({})
+        plan = plan_backfill(
+            catalog, spec, start=start, end=end, step=timedelta(days=1), given={"origin": "simulated"}
+        )
+        queue_backfill(catalog, plan)
+        folder = project_folder("pipelines")
+        taken = _drained(catalog, root, number, N_DAYS, kernels=True, pipelines=folder)
+        title = f"back-fill of {N_DAYS} days of flare_list, {_told(number)}"
+        yield Measurement(NAME, title, taken, "s")
 
 
 def _write_notebook(folder: Path) -> None:
@@ -128,10 +152,11 @@ def _asking(catalog: Any, root: Path) -> Iterator[Measurement]:
     yield Measurement(NAME, "claims, one process", claimed / (time.perf_counter() - began), "claims/s")
 
 
-def _drained(catalog: Any, root: Path, workers: int, runs: int, *, kernels: bool) -> float:
-    """Seconds until all runs are done, from the moment at which the workers are ready."""
-    _queue(catalog, root, runs)
-    with _crew(root, workers, kernels=kernels) as (go, processes):
+def _drained(
+    catalog: Any, root: Path, workers: int, runs: int, *, kernels: bool, pipelines: Path | None = None
+) -> float:
+    """Seconds until all runs in the queue are done, from the moment at which the workers are ready."""
+    with _crew(root, workers, pipelines or root / "pipelines", kernels=kernels) as (go, processes):
         began = time.perf_counter()
         go.set()
         for process in processes:
@@ -146,14 +171,14 @@ def _drained(catalog: Any, root: Path, workers: int, runs: int, *, kernels: bool
 
 
 @contextmanager
-def _crew(root: Path, workers: int, *, kernels: bool) -> Iterator[tuple[Any, list[Any]]]:
+def _crew(root: Path, workers: int, pipelines: Path, *, kernels: bool) -> Iterator[tuple[Any, list[Any]]]:
     """Workers that are ready and wait for the word to go."""
     context = multiprocessing.get_context("spawn")
     go, ready = context.Event(), context.Semaphore(0)
     with ExitStack() as stack:
         processes = []
         for _ in range(workers):
-            process = context.Process(target=_work, args=(root, kernels, ready, go))
+            process = context.Process(target=_work, args=(root, pipelines, kernels, ready, go))
             process.start()
             stack.callback(process.kill)
             processes.append(process)
@@ -163,7 +188,7 @@ def _crew(root: Path, workers: int, *, kernels: bool) -> Iterator[tuple[Any, lis
         yield go, processes
 
 
-def _work(root: Path, kernels: bool, ready: Any, go: Any) -> None:  # noqa: FBT001  (by position, across processes)
+def _work(root: Path, pipelines: Path, kernels: bool, ready: Any, go: Any) -> None:  # noqa: FBT001  (by position, across processes)
     from stixlab.pipeline import queue
     from stixlab.pipeline.runner import kernel_environment, prepare
     from stixlab.pipeline.warm import KernelPool
@@ -173,7 +198,7 @@ def _work(root: Path, kernels: bool, ready: Any, go: Any) -> None:  # noqa: FBT0
     settings = Settings(home=root / "home", access="operator")
     with factory.open_catalog(settings) as catalog, ExitStack() as stack:
         how: dict[str, Any] = {
-            "pipelines": root / "pipelines",
+            "pipelines": pipelines,
             "archive": Archive(factory.archive_folder(settings), writable=True),
             "environment": environment,
         }

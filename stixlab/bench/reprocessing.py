@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from stixlab import factory
+from stixlab.bench.cluster import measure_cluster
 from stixlab.bench.measurement import Measurement
 from stixlab.ingest.reprocess import reprocess
 from stixlab.settings import read_settings
@@ -72,6 +73,8 @@ def _measure(sizes: tuple[int, ...]) -> Iterator[Measurement]:
                 yield Measurement(_NAME, f"{what}: memory", megabytes, "MB", goal, smaller_is_better=True)
                 if cores == 1:
                     by_day[n_days] = found["cpu"] / n_days
+            if n_days == sizes[1]:
+                yield from measure_cluster(home, n_days)
     for few, many in pairwise(sizes):
         growth = by_day[many] / by_day[few]
         yield Measurement(

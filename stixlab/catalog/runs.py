@@ -62,6 +62,7 @@ class Runs:
         pipeline: str | None = None,
         batch: str | None = None,
         trigger: str | None = None,
+        asked_by: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int = 0,
@@ -70,8 +71,8 @@ class Runs:
 
         Parameters
         ----------
-        status, pipeline, batch, trigger
-            Only runs of this status, of this pipeline, of this back-fill, asked for by this trigger.
+        status, pipeline, batch, trigger, asked_by
+            Only runs of this status, of this pipeline, of this back-fill, asked for by this trigger or account.
         start, end
             UTC with a zone. Open where None.
         limit
@@ -82,7 +83,8 @@ class Runs:
         CatalogError
             If the database does not answer.
         """
-        named = {"batch": batch, "status": status, "pipeline": pipeline, "trigger": trigger}
+        named = {"batch": batch, "status": status, "pipeline": pipeline}
+        named |= {"trigger": trigger, "asked_by": asked_by}
         query: Document = {k: str(v) for k, v in named.items() if v is not None}
         # The newest are looked for in growing stretches of time, so that few documents are read.
         bounded = limit and start is None and end is None and batch is None

@@ -96,10 +96,28 @@ def run_command(name: str, pairs: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(run))
     else:
-        click.echo(f"{run.pipeline} {run.run_id}: {run.status}; {run.outputs or 'nothing saved'}")
+        click.echo(f"{run.pipeline} {run.run_id}: {run.status}{'' if run.outputs else '; nothing saved'}")
+        for line in _saved(run):
+            click.echo(line)
         say(f"executed notebook: {run.notebook}")
     if run.status != "succeeded":
         fail(run.error)
+
+
+def _saved(run: Run) -> list[str]:
+    """A line for each output of a run, and for each product that it delivered."""
+    lines = []
+    for name, output in sorted(run.outputs.items()):
+        n, looked_at = output.get("records", 0), output.get("looked_at")
+        origin = f" ({output['origin']})" if output.get("origin") else ""
+        if output.get("kind") == "products":
+            days = f", {looked_at} days looked at" if looked_at else ""
+            lines.append(f"  {name}{origin}: {n} products delivered{days}")
+        else:
+            lines.append(f"  {name}{origin}: {n} {output.get('kind', 'records')}")
+        lines += [f"    {identity}" for identity in sorted(output.get("products", ()))]
+        lines += [f"    removed {identity}" for identity in output.get("removed", ())]
+    return lines
 
 
 _STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")

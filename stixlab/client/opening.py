@@ -58,7 +58,7 @@ def open_times(
         return _open_between(catalog, archive, type, (low, high), origin)
     level = "ANC" if type in CONTEXT_TYPES else "L1"
     wanted = [origin] if origin is not None else list(ORIGINS)
-    tables = {o: _table(catalog, archive, (level, type, o), (low, high)) for o in wanted}
+    tables = _tables(catalog, archive, [(level, type, o) for o in wanted], (low, high))
     there = [o for o in wanted if has_data(tables[o], low, high)]
     for number, chosen in enumerate(there):
         try:
@@ -70,12 +70,26 @@ def open_times(
     raise _nothing(catalog, type, low, high, origin)
 
 
+def _tables(
+    catalog: Any,
+    archive: Archive,
+    wanted: list[tuple[str, str, str]],
+    span: tuple[np.datetime64, np.datetime64],
+) -> dict[str, Contents]:
+    """Tables of contents by origin.
+
+    Where none at all is written yet, those of the products which the catalogue has of the span. Otherwise an origin
+    without one has nothing: the database need not be asked.
+    """
+    written = [which for which in wanted if archive.path(contents_key(*which)).exists()]
+    if written:
+        return {which[2]: read_contents(archive, *which) for which in wanted}
+    return {which[2]: _table(catalog, archive, which, span) for which in wanted}
+
+
 def _table(
     catalog: Any, archive: Archive, which: tuple[str, str, str], span: tuple[np.datetime64, np.datetime64]
 ) -> Contents:
-    """The table of contents; where none is written yet, that of the products which the catalogue has of the span."""
-    if archive.path(contents_key(*which)).exists():
-        return read_contents(archive, *which)
     table = dict(zip(("level", "type", "origin"), which, strict=True))
     start, end = map(to_datetime, span)
     found = catalog.products.find(**table, start=start, end=end)

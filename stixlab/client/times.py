@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -17,7 +16,7 @@ from stixlab.vocabulary import FLIGHT
 if TYPE_CHECKING:
     from stixlab.ephemeris.correlation import Clocks, ClockSource, ClockTime
 
-__all__ = ["ConvertedTime", "convert_scet", "convert_time", "convert_utc"]
+__all__ = ["ConvertedTime", "convert_time"]
 
 _AROUND = timedelta(days=3)
 """Packets of that time around say what the clock showed."""
@@ -192,29 +191,3 @@ def _clocks_with(clock: ClockTable, other: ClockSource) -> Clocks:
     from stixlab.ephemeris.correlation import Clocks
 
     return Clocks.of(clock, other)
-
-
-def convert_scet(scet: str | float | Sequence[str | float], clock: ClockTable) -> ClockTime:
-    """UTC of on-board times (``coarse:fine`` or seconds), with its source and accuracy.
-
-    Raises
-    ------
-    TimeError
-        If a time is none.
-    """
-    texts = [scet] if isinstance(scet, str | int | float | np.number) else list(scet)
-    pairs = np.array([parse_scet(str(t)) for t in texts], dtype=np.int64).reshape(-1, 2)
-    if isinstance(scet, str | int | float | np.number):
-        return _clocks(clock).to_utc(pairs[0, 0], pairs[0, 1])
-    return _clocks(clock).to_utc(pairs[:, 0], pairs[:, 1])
-
-
-def convert_utc(utc: Any, clock: ClockTable) -> ClockTime:
-    """On-board times of UTC, with their source and accuracy.
-
-    Raises
-    ------
-    TimeError
-        If a time cannot be read, or lies before the start of the clock.
-    """
-    return _clocks(clock).to_scet(utc)

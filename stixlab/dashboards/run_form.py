@@ -186,7 +186,7 @@ def _help_text(schema: Mapping[str, Any]) -> str:
         (False, True): f"at most {high}",
     }.get((low is not None, high is not None), "")
     kind = {"integer": "whole number", "number": "number"}.get(schema["type"], "")
-    if schema.get("format") == "date-time":
+    if schema.get("format") == "date-time" and "UTC" not in schema.get("description", ""):
         kind = "UTC time"
     return ", ".join(part for part in (schema.get("description", ""), kind, limits) if part)
 

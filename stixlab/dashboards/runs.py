@@ -61,7 +61,7 @@ class RunList:
     def __init__(self, lab: Lab, pipelines: Mapping[str, PipelineSpec]) -> None:
         self._lab = lab
         self.chosen: Run | None = None
-        layout = widgets.Layout(width="14em")
+        layout = widgets.Layout(width="11em")
         self.pipeline = widgets.Dropdown(
             options=[("all pipelines", ""), *((n, n) for n in pipelines)], layout=layout
         )
@@ -70,9 +70,12 @@ class RunList:
         )
         self.since = widgets.Dropdown(options=list(_SINCE), value="last week", layout=layout)
         self.mine = widgets.Checkbox(value=False, description="only mine", indent=False, layout=layout)
-        self.refresh_button = widgets.Button(description="Refresh", icon="refresh")
-        self.live = widgets.ToggleButton(value=True, description="Live", tooltip="Follow what changes")
-        self.list = widgets.Select(options=[], rows=12, layout=widgets.Layout(width="100%"))
+        narrow = widgets.Layout(width="7em")
+        self.refresh_button = widgets.Button(description="Refresh", icon="refresh", layout=narrow)
+        self.live = widgets.ToggleButton(
+            value=True, description="Live", tooltip="Follow what changes", layout=narrow
+        )
+        self.list = widgets.Select(options=[], rows=12, layout=widgets.Layout(width="auto"))
         self.list.add_class("stix-runs")
         self.message = widgets.HTML()
         self.bar = RunBar()
@@ -151,9 +154,10 @@ class RunList:
             pipeline=self.pipeline.value or None,
             status=self.status.value or None,
             start=datetime.now(UTC) - timedelta(days=days) if days else None,
+            asked_by=self._lab.desk.user if self.mine.value else None,
             limit=_MOST,
         )
-        return [run for run in found if not self.mine.value or run.asked_by == self._lab.desk.user]
+        return found
 
     def _tell(self) -> None:
         """Show what is chosen."""

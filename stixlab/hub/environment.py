@@ -22,7 +22,9 @@ def kept_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
-    """The settings as variables for a process with that access; the database's write address for operators only.
+    """The settings as variables for a process with that access; what may change data only for whom it is meant.
+
+    The address with which the database is written is for operators, that of the cluster not for the public.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(_jupyter_folder(settings.home)),
         "IPYTHONDIR": str(_jupyter_folder(settings.home) / "ipython"),
     }
-    for name in ("idb", "spice", "dask"):
+    # Whoever reaches a scheduler has its workers execute anything: not what strangers talk to.
+    for name in ("idb", "spice") if access == "public" else ("idb", "spice", "dask"):
         value = getattr(settings, name)
         if value:
             found[f"STIXLAB_{name.upper()}"] = str(value)

@@ -43,6 +43,7 @@ class TeamSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # jupyterhu
             "--KernelManager.transport=ipc",
             "--ServerApp.terminals_enabled=True",
             "--LabApp.extension_manager=readonly",
+            "--ServerApp.contents_manager_class=stixlab.hub.contents.TeamContents",
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
         self.http_timeout = 60

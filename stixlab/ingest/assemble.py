@@ -14,7 +14,7 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
 from stixlab.idb import Versions
-from stixlab.ingest.headers import PlaceSources, place_keywords, place_sources
+from stixlab.ingest.headers import DayPlaces, PlaceSources, place_keywords
 from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, is_placed_alike, parts_by_energies
 from stixlab.ingest.receive import DayKey, decode_once, level1_by_day
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
@@ -73,9 +73,7 @@ class DayMade:
     """Those to be written to the catalogue."""
 
 
-def plan_day(
-    catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str, *, spice: Path | None = None
-) -> DayTask:
+def plan_day(catalog: Any, key: DayKey, fresh: list[xr.Dataset], source: str, places: DayPlaces) -> DayTask:
     """Ask the catalogue what belongs to a day.
 
     Parameters
@@ -87,8 +85,8 @@ def plan_day(
         Datasets that one file alone gives for that day.
     source
         Hash of that file.
-    spice
-        Kernels for the place of the spacecraft in headers; None: there are none.
+    places
+        Says where headers take the place of the spacecraft from.
 
     Raises
     ------
@@ -106,8 +104,8 @@ def plan_day(
         type=product_type, origin=origin, start=start, end=start + timedelta(days=1), hidden=None
     )
     alone = all(f.sha256 == source for f in contributors)
-    place = place_sources(catalog, spice, start, start + timedelta(days=1))
-    return DayTask(key, contributors, {p.product_id: p for p in known}, fresh if alone else [], place)
+    records = {p.product_id: p for p in known}
+    return DayTask(key, contributors, records, fresh if alone else [], places.of(start))
 
 
 def commit(catalog: Any, archive: Archive, made: DayMade) -> None:

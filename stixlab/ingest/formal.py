@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stixlab.pipeline.session import RunSession
 
 __all__ = [
+    "DayMaker",
     "Made",
     "make_planned",
     "plan_daily",
@@ -65,7 +66,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class _DayMaker:
+class DayMaker:
     """Makes a day in whatever process it is sent to."""
 
     archive: Archive
@@ -73,6 +74,13 @@ class _DayMaker:
     clock: ClockTable
 
     def __call__(self, task: DayTask) -> DayMade:
+        """Make the products of a day.
+
+        Raises
+        ------
+        ArchiveError
+            If something cannot be read or written.
+        """
         with _ONE:
             return make_day(task, self.archive, self.versions, self.clock)
 
@@ -211,7 +219,7 @@ def make_planned(run: RunSession, plan: Plan) -> Made:
     ingestor = staged_ingestor(run)
     run.stage.days |= set(plan.looked_at)
     if plan.days:
-        maker = _DayMaker(ingestor.archive, ingestor.versions, ingestor.clock)
+        maker = DayMaker(ingestor.archive, ingestor.versions, ingestor.clock)
         for day in run.client().each(maker, plan.days):
             commit(ingestor.catalog, ingestor.archive, day)
             made.add(day.touched, day.changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stixlab.archive import Archive
     from stixlab.ephemeris.provider import Ephemerides
 
-__all__ = ["PlaceSources", "place_keywords", "place_sources"]
+__all__ = ["DayPlaces", "PlaceSources", "place_keywords", "place_sources"]
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,27 @@ def place_sources(catalog: Any, spice: Path | None, start: datetime, end: dateti
     found = [p for t in _AUX for p in known.values() if p.type == t and p.provenance.get("imported")]
     found.sort(key=lambda p: (_AUX.index(p.type), p.start, p.fits))
     return PlaceSources(spice, tuple((p.fits, p.fits_sha256) for p in found))
+
+
+@dataclass
+class DayPlaces:
+    """`place_sources` of days; each is asked for once, as a day has products of many types."""
+
+    catalog: Any
+    spice: Path | None = None
+    _known: dict[datetime, PlaceSources] = field(default_factory=dict)
+
+    def of(self, start: datetime) -> PlaceSources:
+        """Sources for the day that begins then, UTC with a zone.
+
+        Raises
+        ------
+        CatalogError
+            If the database does not answer.
+        """
+        if start not in self._known:
+            self._known[start] = place_sources(self.catalog, self.spice, start, start + _NEAR)
+        return self._known[start]
 
 
 def place_keywords(

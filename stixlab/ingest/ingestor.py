@@ -19,6 +19,7 @@ from stixlab.ingest.assemble import DayTask, commit, plan_day
 from stixlab.ingest.context import take_context
 from stixlab.ingest.days import days_of_product
 from stixlab.ingest.folders import find_files
+from stixlab.ingest.headers import DayPlaces
 from stixlab.ingest.receive import DayKey, Received
 from stixlab.ingest.report import FileResult, IngestReport
 from stixlab.ingest.request_products import RequestProducts
@@ -226,9 +227,11 @@ class Ingestor:
             self.catalog.raw_files.save(dataclasses.replace(known, names=names))
 
     def _make_products(self, workforce: Workforce, batch: _Batch) -> None:
+        places = DayPlaces(self.catalog, self.spice)
+
         def tasks() -> Iterator[DayTask]:
             for key, (parts, source) in sorted(batch.days.items(), key=lambda item: item[0]):
-                yield plan_day(self.catalog, key, parts, source, spice=self.spice)
+                yield plan_day(self.catalog, key, parts, source, places)
 
         self.progress("making products", 0, len(batch.days))
         for number, made in enumerate(workforce.make_overlapping(tasks())):

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from stixlab.errors import FormatError
 from stixlab.files import flush_folder, sha256_of, write_failed
-from stixlab.ingest.mirror_http import Answer, Asker, RefusedError
+from stixlab.ingest.mirror_http import Answer, Asker, RefusedError, read_count
 from stixlab.ingest.mirror_notes import Copied, Notes
 from stixlab.ingest.mirror_pages import Entry
 
@@ -209,8 +209,8 @@ def _range_start(answer: Answer) -> int | None:
     if answer.status != http.client.PARTIAL_CONTENT:
         return None
     text = str(answer.headers.get("Content-Range") or "")
-    first = text.removeprefix("bytes").strip().split("-")[0]
-    return int(first) if first.isascii() and first.isdigit() else -1
+    first = read_count(text.removeprefix("bytes").strip().split("-")[0])
+    return -1 if first is None else first
 
 
 def _if_changed(known: Copied) -> dict[str, str]:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from stixlab import __version__
 from stixlab.errors import AccessError, ParameterError, ServiceError
 
-__all__ = ["Answer", "Asker", "RefusedError"]
+__all__ = ["Answer", "Asker", "RefusedError", "read_count"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ _SILENT_ON_END = 3
 """Addresses on end that do not answer before the server counts as away."""
 _AGAIN = (429, 500, 502, 503, 504)
 _MAX_ROBOTS_BYTES = 1 << 19
+_MOST_DIGITS = 18
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -49,8 +50,12 @@ class Answer:
     @property
     def length(self) -> int | None:
         """Bytes of the body as the server announces them."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return read_count(self.headers.get("Content-Length", ""))
+
+
+def read_count(text: str) -> int | None:
+    """A number of bytes as a server writes it; None for anything that cannot be one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _is_address(text: str) -> bool:
@@ -117,7 +122,7 @@ class Asker:
         ServiceError
             If that cannot be told now.
         AccessError
-            If it asks for pauses that make no copy possible.
+            If it asks for pauses that make no copy possible, or cannot be understood.
         """
         robots = urllib.robotparser.RobotFileParser()
         lines: list[str] = []
@@ -131,7 +136,12 @@ class Asker:
             elif not isinstance(status, int) or status >= 500:
                 raise ServiceError(error.message) from error
             # Otherwise there is none, or it is kept elsewhere: nothing is forbidden.
-        robots.parse(lines)
+        try:
+            robots.parse(lines)
+        except ValueError as error:
+            raise AccessError(
+                f"{self.base}: expected a robots.txt that says what is allowed; found {str(error)[:100]}; ask its owners"
+            ) from error
         self._robots = robots
         pauses = [self.delay_s]
         crawl, rate = robots.crawl_delay(_AGENT), robots.request_rate(_AGENT)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from stixlab.archive.tables import update_tables
 from stixlab.errors import FormatError
 from stixlab.ingest.assemble import DayTask, commit, inputs_of_day, plan_day, product_id
+from stixlab.ingest.headers import DayPlaces
 from stixlab.ingest.imported_requests import changed_import, iter_imports, make_import, request_maker
 from stixlab.ingest.ingestor import Ingestor
 from stixlab.ingest.provenance import changed_inputs
@@ -191,8 +192,9 @@ def plan_stale(
     plan = Plan()
     found = _days(ingestor, start, end) if days else []
     plan.looked_at = [k for k in found if type in (None, k[0]) and origin in (None, k[1])]
+    places = DayPlaces(ingestor.catalog, ingestor.spice)
     for key in plan.looked_at:
-        task = plan_day(ingestor.catalog, key, [], "", spice=ingestor.spice)
+        task = plan_day(ingestor.catalog, key, [], "", places)
         # Products of the days beside it may reach into this one.
         own = product_id("L1", key[0], key[2], key[1])
         known = [p for i, p in task.known.items() if i == own or i.startswith(f"{own}-")]

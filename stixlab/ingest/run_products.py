@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stixlab.errors import PipelineError, SchemaError
 from stixlab.ingest.assemble import commit, make_day, plan_day
 from stixlab.ingest.daily_ephemeris import store_ephemeris
+from stixlab.ingest.headers import DayPlaces
 from stixlab.ingest.receive import DayKey
 from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, check, product_type
 
@@ -62,8 +63,9 @@ def write_datasets(run: RunSession, name: str, datasets: Sequence[xr.Dataset]) -
         for day, part in split_days(ds.load()):
             days.setdefault((name, str(ds.attrs["origin"]), str(day)), []).append(part)
     lab = run.lab
+    places = DayPlaces(run.stage.catalog, lab.settings.spice)
     for key, parts in sorted(days.items(), key=lambda item: item[0]):
-        task = plan_day(run.stage.catalog, key, [], "", spice=lab.settings.spice)
+        task = plan_day(run.stage.catalog, key, [], "", places)
         task = replace(task, fresh=parts)
         commit(
             run.stage.catalog, run.stage.archive, make_day(task, run.stage.archive, lab.versions, lab.clock)

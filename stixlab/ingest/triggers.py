@@ -6,7 +6,7 @@ parameters and inputs, so what should have run can be worked out again at any ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,19 @@ from stixlab.ingest.assemble import product_id
 from stixlab.ingest.receive import DayKey
 from stixlab.model import Run, RunStatus
 from stixlab.pipeline.declaration import PipelineSpec
-from stixlab.pipeline.dependencies import Unit, dependants_of, plan_units, units_near
+from stixlab.pipeline.dependencies import (
+    Unit,
+    dependants_of,
+    key_of,
+    plan_units,
+    runs_waiting_for,
+    units_near,
+)
 from stixlab.pipeline.discovery import find_pipelines
 
 __all__ = ["queue_runs", "runs_for_days"]
+
+_TRIGGER = "product"
 
 
 def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Run]:
@@ -48,21 +57,40 @@ def runs_for_days(catalog: Any, folder: Path, days: Iterable[DayKey]) -> list[Ru
 
 
 def queue_runs(catalog: Any, runs: Iterable[Run]) -> list[str]:
-    """Queue the runs that have not succeeded.
+    """Queue the runs that have not succeeded; older ones that nobody has begun give way to them.
 
     Returns
     -------
     list of str
         Ids of the runs that can be done now, by whoever; those that wait for others are queued, too.
     """
-    ready = []
-    for run in runs:
-        if run.status is RunStatus.SUCCEEDED:
+    wanted = [run for run in runs if run.status is not RunStatus.SUCCEEDED]
+    added = [run for run in wanted if catalog.runs.enqueue(run)]
+    if added:
+        _withdraw_older(catalog, wanted)
+    return [run.run_id for run in wanted if not run.after]
+
+
+def _withdraw_older(catalog: Any, wanted: Iterable[Run]) -> None:
+    """Take out of the queue what would read products that have been replaced since.
+
+    These are runs of the same pipeline and parameters as one of the wanted, which products asked for and
+    nobody else, with those that wait for them. Where one of these has no newer one all of them stay.
+    """
+    newer = {key_of(run): run for run in wanted}
+    names = {run.run_id for run in newer.values()}
+    for old in catalog.runs.find(status=RunStatus.QUEUED, trigger=_TRIGGER):
+        if old.run_id in names or not _gives_way(old, newer):
             continue
-        catalog.runs.enqueue(run)
-        if not run.after:
-            ready.append(run.run_id)
-    return ready
+        followers = runs_waiting_for(catalog, old.run_id)
+        if all(f.run_id not in names and _gives_way(f, newer) for f in followers):
+            for each in (*reversed(followers), old):
+                catalog.runs.withdraw(each.run_id)
+
+
+def _gives_way(old: Run, newer: Mapping[tuple[str, str], Run]) -> bool:
+    run = newer.get(key_of(old))
+    return run is not None and (old.trigger, old.priority) == (_TRIGGER, run.priority)
 
 
 def _with_neighbours(spec: PipelineSpec, key: DayKey) -> list[tuple[Unit, tuple[str, ...]]]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,16 @@ _IN_MEMORY = 1 << 26
 _WORTH_BYTES = 24 << 20
 """Bytes to be read altogether above which starting further processes pays."""
 
+_LOADED = (
+    "numba",
+    "xarray",
+    "astropy.units",
+    "stixlab.ingest.workforce",
+    "stixlab.products.level1",
+    "stixlab.products.formats.fits",
+    "stixlab.products.formats.zarr",
+)
+"""What a day needs; a module that cannot be loaded ahead is loaded when it is needed."""
 _OVERLAPPING = 2
 """Days of one process that are made at a time: about half of the time of a day is waiting for the disk."""
 
@@ -137,8 +148,7 @@ class Workforce:
         if processes < 2:
             yield cls(tools, None, 1)
             return
-        context = get_context("spawn")
-        with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(tools,)) as pool:
+        with ProcessPoolExecutor(processes, _prepared(), initializer=_begin, initargs=(tools,)) as pool:
             try:
                 yield cls(tools, pool, processes)
             except BaseException:
@@ -175,6 +185,15 @@ class Workforce:
             yield from map(here, tasks)
             return
         yield from _ahead(self._pool, tasks, there, 2 * self._size)
+
+
+def _prepared() -> BaseContext:
+    """Processes are copies of one that has done the imports, which cost as much CPU as some days of data."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*_LOADED])
+    return context
 
 
 def _ahead(

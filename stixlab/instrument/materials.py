@@ -1,6 +1,7 @@
 """Materials in the way of X-rays: what they are made of, and how much they take away at an energy.
 
-Which of them stand before the detectors is in `stixlab.instrument.transmission`.
+The attenuation coefficients are those of Hubbell and Seltzer, NIST Standard Reference Database 126
+(https://doi.org/10.18434/T4D01F). Which materials stand before the detectors is in `stixlab.instrument.transmission`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from stixlab.errors import ParameterError
 
-__all__ = ["ENERGY_RANGE_KEV", "MATERIALS", "SOURCE", "Material", "mass_attenuation"]
+__all__ = ["ENERGY_RANGE_KEV", "MATERIALS", "Material", "mass_attenuation"]
 
 ENERGY_RANGE_KEV = (2.0, 500.0)
 """Energies that the table of attenuation coefficients covers, keV."""
-SOURCE = "Hubbell and Seltzer, NIST Standard Reference Database 126, https://doi.org/10.18434/T4D01F"
-"""Where the attenuation coefficients come from."""
 _CM_PER_UM = 1e-4
 
 

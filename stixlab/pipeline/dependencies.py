@@ -31,7 +31,9 @@ __all__ = [
     "dependants_of",
     "follow_ups",
     "in_order",
+    "key_of",
     "plan_units",
+    "runs_waiting_for",
     "units_near",
 ]
 
@@ -227,10 +229,10 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
     if not units:
         return []
     planned = [r for r in plan_units(catalog, specs, units) if _is_to_be_done(r)]
-    waiting = _waiting_for(catalog, run.run_id)
+    waiting = runs_waiting_for(catalog, run.run_id)
     held = {w.run_id for w in waiting if _waits_for_more(catalog, w, run.run_id)}
-    later = {_key(w) for w in waiting if w.run_id in held}
-    dropped = _followers(planned, {r.run_id for r in planned if not r.after and _key(r) in later})
+    later = {key_of(w) for w in waiting if w.run_id in held}
+    dropped = _followers(planned, {r.run_id for r in planned if not r.after and key_of(r) in later})
     wanted = [r for r in planned if r.run_id not in dropped]
     for each in wanted:
         catalog.runs.enqueue(each)
@@ -240,7 +242,7 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
     return [r for r in wanted if not r.after]
 
 
-def _waiting_for(catalog: Any, run_id: str) -> list[Run]:
+def runs_waiting_for(catalog: Any, run_id: str) -> list[Run]:
     """Stand-ins that wait for a run, and those that wait for them."""
     found: dict[str, Run] = {}
     last = [run_id]
@@ -251,7 +253,8 @@ def _waiting_for(catalog: Any, run_id: str) -> list[Run]:
     return list(found.values())
 
 
-def _key(run: Run) -> tuple[str, str]:
+def key_of(run: Run) -> tuple[str, str]:
+    """Equal for runs that ask the same of the same pipeline, whatever they read."""
     return run.pipeline, repr(sorted(run.parameters.items()))
 
 

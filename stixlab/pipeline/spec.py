@@ -19,9 +19,8 @@ from stixlab.pipeline.parameters_cell import read_parameters
 from stixlab.pipeline.schedule import default_window, is_timed
 from stixlab.pipeline.schema import json_schema
 
-__all__ = ["RESULTS", "TRIGGERS", "Parameter", "PipelineSpec", "json_schema", "read_spec"]
+__all__ = ["RESULTS", "Parameter", "PipelineSpec", "json_schema", "read_spec"]
 
-TRIGGERS = (MANUAL, ON_NEW_PRODUCT, "hourly", "daily", "weekly")
 """When a pipeline may run, beside cron lines."""
 _RANGE = {"start", "end"}
 

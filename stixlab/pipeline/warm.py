@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psutil
@@ -147,16 +146,18 @@ class KernelPool:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
         """Begin the imports, in a process of their own; returns at once."""
         with self._changed:
             if self._zygote is None and not self._closed and self._failed < _MOST_STARTS:
-                self._zygote = _ZygoteProcess(self._environment, self._imports, self._spare, self._told)
+                try:
+                    self._zygote = _ZygoteProcess(self._environment, self._imports, self._spare, self._told)
+                except OSError as error:
+                    self._failed += 1
+                    log.warning("warm kernels cannot be started", extra={"reason": str(error)})
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Wait until a kernel is ready.
@@ -254,25 +255,34 @@ class _ZygoteProcess:
         self.process: subprocess.Popen[bytes]
         command = [sys.executable, "-P", "-m", "stixlab.pipeline.zygote", str(self.folder), *imports]
         began = threading.Event()
+        refused: list[OSError] = []
 
         def listen() -> None:
-            with (self.folder / "output").open("wb") as output:
-                self.process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=output,
-                    env=dict(environment),
-                    cwd=self.folder,
-                    start_new_session=True,
-                )
-            began.set()
+            try:
+                with (self.folder / "output").open("wb") as output:
+                    self.process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=output,
+                        env=dict(environment),
+                        cwd=self.folder,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                refused.append(error)
+                return
+            finally:
+                began.set()
             self._listen(told)
 
         # The kernel of Linux takes the thread that starts a process for its parent: this one lives as long.
         self._reader = threading.Thread(target=listen, name="warm-kernels", daemon=True)
         self._reader.start()
         began.wait()
+        if refused:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise refused[0]
 
     def said(self) -> str:
         """The end of what the process wrote."""

@@ -16,7 +16,6 @@ from stixlab.engineering.calibration import to_physical
 from stixlab.errors import SchemaError
 from stixlab.idb import Definitions, Versions
 from stixlab.products.calibration_runs import calibration_runs
-from stixlab.products.counts import to_counts, to_triggers
 from stixlab.products.merging import content_sha256, merge, split_days, time_arrays, unique_order
 from stixlab.products.quicklooks import QUICKLOOK_CONVERSIONS
 from stixlab.telemetry.decode import Columns
@@ -131,24 +130,6 @@ def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: s
     return make_dataset(spec, along | others, level="L1", attrs=attrs)
 
 
-def _lightcurve(arrays: _Arrays, _spec: DatasetSpec, _definitions: Definitions) -> _Arrays:
-    arrays = dict(arrays)
-    counts = to_counts(arrays.pop("counts_code"), arrays["counts_scheme"])
-    triggers, triggers_error = to_triggers(
-        arrays.pop("triggers_code"),
-        arrays["triggers_scheme"],
-        integration_time=arrays["integration_time"],
-        detector_mask=arrays["detector_mask"],
-    )
-    return arrays | {
-        "counts": counts.values,
-        "counts_error": counts.error,
-        "counts_compression_error": counts.compression_error,
-        "triggers": triggers,
-        "triggers_error": triggers_error,
-    }
-
-
 def _housekeeping(arrays: _Arrays, spec: DatasetSpec, definitions: Definitions) -> _Arrays:
     converted = dict(arrays)
     for field in spec.fields:
@@ -160,7 +141,6 @@ def _housekeeping(arrays: _Arrays, spec: DatasetSpec, definitions: Definitions) 
 
 _CONVERSIONS: Mapping[str, Callable[[_Arrays, DatasetSpec, Definitions], _Arrays]] = MappingProxyType(
     {
-        "ql-lightcurve": _lightcurve,
         "hk-mini": _housekeeping,
         "hk-maxi": _housekeeping,
         "cal-spectra": calibration_runs,

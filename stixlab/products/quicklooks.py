@@ -1,4 +1,4 @@
-"""Level 1 of the quicklook data beside the light curve: codes to counts with their errors."""
+"""Level 1 of the quicklook data: codes to counts with their errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,24 @@ from stixlab.idb import Definitions
 from stixlab.products.counts import to_counts, to_triggers
 from stixlab.vocabulary import DatasetSpec
 
-__all__ = ["QUICKLOOK_CONVERSIONS", "background", "flare_rows", "spectra", "unchanged", "variance"]
+__all__ = [
+    "QUICKLOOK_CONVERSIONS",
+    "background",
+    "flare_rows",
+    "lightcurve",
+    "spectra",
+    "unchanged",
+    "variance",
+]
 
 Arrays = dict[str, NDArray[Any]]
 _ONE_GROUP = 1
 """Mask of one detector: it has one trigger accumulator, whichever it is."""
+
+
+def lightcurve(arrays: Arrays, _spec: DatasetSpec, _definitions: Definitions) -> Arrays:
+    """Counts and triggers of the light curve. See `background`."""
+    return _summed(arrays, arrays["detector_mask"])
 
 
 def background(arrays: Arrays, _spec: DatasetSpec, _definitions: Definitions) -> Arrays:
@@ -38,13 +51,18 @@ def background(arrays: Arrays, _spec: DatasetSpec, _definitions: Definitions) ->
     CompressionError
         If a scheme needs more than 8 bits.
     """
+    return _summed(arrays, np.full(len(arrays["time"]), _ONE_GROUP, dtype=np.uint32))
+
+
+def _summed(arrays: Arrays, detector_mask: NDArray[np.uint32]) -> Arrays:
+    """Codes of sums over detectors, (n,) masks of these, as counts and triggers with their errors."""
     arrays = dict(arrays)
     counts = to_counts(arrays.pop("counts_code"), arrays["counts_scheme"])
     triggers, triggers_error = to_triggers(
         arrays.pop("triggers_code"),
         arrays["triggers_scheme"],
         integration_time=arrays["integration_time"],
-        detector_mask=np.full(len(arrays["time"]), _ONE_GROUP, dtype=np.uint32),
+        detector_mask=detector_mask,
     )
     return arrays | {
         "counts": counts.values,
@@ -115,6 +133,7 @@ def flare_rows(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.intp], Ar
 
 QUICKLOOK_CONVERSIONS: Mapping[str, Callable[[Arrays, DatasetSpec, Definitions], Arrays]] = MappingProxyType(
     {
+        "ql-lightcurve": lightcurve,
         "ql-background": background,
         "ql-spectra": spectra,
         "ql-variance": variance,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from datetime import timedelta
 
 import pytest
 
@@ -95,6 +96,11 @@ def test_a_flipped_bit_is_found(kept, kind):
     assert damage.kind == kind
     assert damage.cure
     assert damage.key in str(path)
+    if kind in ("dataset", "fits"):
+        product = kept[1].products.find()[0]
+        begin, end = (f"{t:%Y-%m-%d}" for t in (product.start, product.end + timedelta(days=1)))
+        command = f"stixlab reprocess --again --type ql-lightcurve --start {begin} --end {end}"
+        assert command in damage.cure
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.4, 0.6, 0.8])

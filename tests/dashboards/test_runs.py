@@ -118,6 +118,14 @@ def test_cancel_and_retry_change_the_queue_and_the_view(view, lab):
     assert lab.catalog.runs.get(mine.run_id).status is RunStatus.QUEUED
 
 
+def test_runs_of_others_do_not_hide_mine(view, monkeypatch):
+    monkeypatch.setattr(runs, "_MOST", 1)
+    view.refresh()
+    assert listed(view) != [make_run(1).run_id], "the newest are of others"
+    view.mine.value = True
+    assert listed(view) == [make_run(1).run_id]
+
+
 def test_a_refusal_is_told(view):
     view.choose(make_run(2).run_id)
     view.cancel()

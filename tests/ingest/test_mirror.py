@@ -262,6 +262,13 @@ def test_an_address_that_makes_no_sense_is_refused(url, tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("delay", ["²", "9" * 5000])
+def test_a_robots_txt_that_cannot_be_understood_is_told(run, archive, delay):
+    archive.robots = f"User-agent: *\nCrawl-delay: {delay}\n"
+    with pytest.raises(AccessError, match=r"expected a robots\.txt that says what is allowed"):
+        run()
+
+
 def test_what_robots_txt_forbids_is_not_asked_for(run, archive, waits):
     archive.robots = "User-agent: *\nDisallow: /data/fits/L1/2021/06/07/\nCrawl-delay: 3\n"
     report = run(delay_s=0.1)

@@ -1,9 +1,12 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stixlab.errors import ParameterError
+from stixlab.ingest.mirror_http import Answer
 from stixlab.ingest.mirror_pages import Entry, Selection, read_index_page
 
 URL = "https://host/data/fits/L1/"
@@ -113,3 +116,9 @@ def test_files_are_chosen_by_the_type_in_their_name():
 def test_a_selection_that_makes_no_sense_is_refused(options, told):
     with pytest.raises(ParameterError, match=told):
         Selection(**options)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "²", "9" * 5000, "1e3"])
+def test_a_length_that_no_file_has_is_none(text):
+    assert Answer(200, {"Content-Length": text}, BytesIO(), "http://here/").length is None
+    assert Answer(200, {"Content-Length": "12"}, BytesIO(), "http://here/").length == 12

@@ -214,6 +214,53 @@ def test_what_was_done_is_not_queued_again(catalog, folder):
     assert len(queue_runs(catalog, runs_for_days(catalog, folder, [DAY]))) == 1
 
 
+def test_an_older_run_of_the_same_day_gives_way(catalog, folder):
+    """Two files of a day soon after each other: what waits for the older content is not executed."""
+    chain(folder)
+    older = runs_for_days(catalog, folder, [DAY])
+    queue_runs(catalog, older)
+    catalog.products.save(product("2022-03-01", "b"))
+    newer = runs_for_days(catalog, folder, [DAY])
+    queue_runs(catalog, newer)
+    assert set(queued(catalog)) == {r.run_id for r in newer}
+    assert not {r.run_id for r in older} & {r.run_id for r in newer}
+
+
+@pytest.mark.parametrize("change", [{"trigger": "manual"}, {"priority": 10}])
+def test_an_older_run_that_somebody_asked_for_stays(catalog, folder, change):
+    chain(folder)
+    older = runs_for_days(catalog, folder, [DAY])
+    queue_runs(catalog, older)
+    catalog.runs.save(dataclasses.replace(catalog.runs.get(older[0].run_id), **change))
+    catalog.products.save(product("2022-03-01", "b"))
+    queue_runs(catalog, runs_for_days(catalog, folder, [DAY]))
+    assert older[0].run_id in queued(catalog)
+
+
+def test_an_older_run_stays_for_one_that_waits_for_it_and_has_no_newer(catalog, folder):
+    write(folder, "flares", "ql-lightcurve", "flare-list")
+    older = runs_for_days(catalog, folder, [DAY])
+    queue_runs(catalog, older)
+    other = dataclasses.replace(older[0], run_id="other", pipeline="other", after=(older[0].run_id,))
+    catalog.runs.enqueue(other)
+    catalog.products.save(product("2022-03-01", "b"))
+    queue_runs(catalog, runs_for_days(catalog, folder, [DAY]))
+    assert {older[0].run_id, "other"} < set(queued(catalog))
+
+
+def test_runs_of_other_days_and_those_under_way_stay(catalog, folder):
+    write(folder, "flares", "ql-lightcurve", "flare-list")
+    catalog.products.save(product("2022-03-05"))
+    days = [DAY, (*DAY[:2], "2022-03-05")]
+    older = runs_for_days(catalog, folder, days)
+    queue_runs(catalog, older)
+    begun = catalog.runs.claim("elsewhere:1:1", 60, run_id=older[0].run_id)
+    catalog.products.save(product("2022-03-01", "b"))
+    queue_runs(catalog, runs_for_days(catalog, folder, [DAY]))
+    assert catalog.runs.get(begun.run_id) == begun
+    assert len(queued(catalog)) == 2
+
+
 def test_a_run_of_a_pipeline_that_nothing_follows_asks_the_queue_nothing(catalog, folder):
     write(folder, "flares", "ql-lightcurve", "flare-list")
     runs = runs_for_days(catalog, folder, [DAY])

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from stixlab.errors import PipelineError
 from stixlab.pipeline.discovery import find_pipelines, get_pipeline
-from stixlab.pipeline.spec import TRIGGERS, json_schema, read_spec
+from stixlab.pipeline.spec import json_schema, read_spec
 from tests.support.pipelines import FIND, FRONT, PARAMETERS, SAVE, notebook, write_notebook
+
+WORDS = ("manual", "on new product", "hourly", "daily", "weekly")
+"""Schedules beside cron lines."""
 
 
 @pytest.fixture
@@ -239,8 +242,8 @@ def fronts(draw):
     units = {"timeout": "{} min", "memory": "{} MB", "margin": "{} h"}
     front = {"title": draw(texts), "summary": draw(texts), "needs": ["hk-maxi"], "makes": ["flare-list"]}
     read = {"title": front["title"], "summary": front["summary"]}
-    front["schedule"] = read["schedule"] = draw(st.sampled_from([*TRIGGERS, "30 4 * * 1", "*/5 * 1,15 * *"]))
-    if front["schedule"] not in TRIGGERS:
+    front["schedule"] = read["schedule"] = draw(st.sampled_from([*WORDS, "30 4 * * 1", "*/5 * 1,15 * *"]))
+    if front["schedule"] not in WORDS:
         front["window"] = read["window"] = draw(st.sampled_from(["yesterday", "last 3 days", "last 6 hours"]))
     for name in draw(st.sets(st.sampled_from(sorted(optional)))):
         values, final = optional[name]

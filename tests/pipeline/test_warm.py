@@ -3,11 +3,13 @@
 import json
 import os
 import tempfile
+import threading
 import time
 
 import pytest
 
 from stixlab.model import RunStatus
+from stixlab.pipeline import warm
 from stixlab.pipeline.limits import socket_folder
 from stixlab.pipeline.runner import kernel_environment
 from stixlab.pipeline.warm import KernelPool
@@ -155,6 +157,21 @@ def test_imports_that_cannot_be_done_leave_fresh_kernels(center, caplog):
         assert pool.take(center.environment) is None
         assert [r.getMessage() for r in caplog.records] == ["warm kernels ended"] * 3, "not for ever"
     assert "no_such_module" in caplog.records[0].said
+
+
+def test_a_machine_without_room_for_a_process_leaves_fresh_kernels(center, caplog, monkeypatch):
+    def refuse(*_args, **_how):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(warm.subprocess, "Popen", refuse)
+    pool = KernelPool(center.environment, imports=IMPORTS)
+    starting = threading.Thread(target=pool.start, daemon=True)
+    starting.start()
+    starting.join(30)
+    assert not starting.is_alive(), "it waits for a process that never began"
+    assert pool.take(center.environment) is None
+    assert "temporarily unavailable" in caplog.records[0].reason
+    pool.close()
 
 
 def test_a_run_of_another_environment_gets_none(center, pool):
