@@ -126,6 +126,7 @@ def make_again(home: Path, cores: int) -> None:
         Number of processes.
     """
     import resource
+    from multiprocessing import forkserver
 
     settings = read_settings(home=home, mongo_uri="", access="operator")
     with factory.open_ingestor(settings, pipelines=False) as make:
@@ -133,6 +134,9 @@ def make_again(home: Path, cores: int) -> None:
         report = reprocess(ingestor, again=True)
     if report.problems or report.changed or not report.unchanged:
         raise RuntimeError(f"bench reprocessing: expected the same products; found {report.as_document()}")
+    if cores > 1:
+        # What the others took is told when the process that they are copies of has ended.
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001  (otherwise it ends with this one)
     here, others = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     unit = 1 if sys.platform == "darwin" else 1024
     status = Path("/proc/self/status")

@@ -127,9 +127,7 @@ class Attitude:
             return f"<Attitude {span}: no source says how the spacecraft is turned>"
         roll, pitch, yaw = (np.atleast_1d(a)[valid][0] for a in (self.roll, self.pitch, self.yaw))
         some = "" if valid.all() else f", {valid.sum()} of them covered"
-        return (
-            f"<Attitude {span}{some}: roll {roll:.2f}, pitch {pitch:.4f}, yaw {yaw:.4f} deg, from {self.source}>"
-        )
+        return f"<Attitude {span}{some}: roll {roll:.2f}, pitch {pitch:.4f}, yaw {yaw:.4f} deg, from {self.source}>"
 
     def as_document(self) -> dict[str, Any]:
         """For JSON: lists, None where nothing is known."""

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 64
 """Days, or requests, that are made while the archive is held: what arrives meanwhile waits for them."""
-_WORTH_DAYS = 8
-"""Days from which on further processes pay."""
+_WORTH_DAYS = 100
+"""Days of a product type from which on further processes pay: each costs about a second of CPU to start."""
 _MARGIN = timedelta(days=1)
 
 Item = TypeVar("Item")

@@ -27,16 +27,7 @@ _IN_MEMORY = 1 << 26
 _WORTH_BYTES = 24 << 20
 """Bytes to be read altogether above which starting further processes pays."""
 
-_LOADED = (
-    "numba",
-    "xarray",
-    "astropy.units",
-    "stixlab.ingest.workforce",
-    "stixlab.products.level1",
-    "stixlab.products.formats.fits",
-    "stixlab.products.formats.zarr",
-)
-"""What a day needs; a module that cannot be loaded ahead is loaded when it is needed."""
+_LOADED = "stixlab.ingest.loaded"
 _OVERLAPPING = 2
 """Days of one process that are made at a time: about half of the time of a day is waiting for the disk."""
 
@@ -192,7 +183,7 @@ def _prepared() -> BaseContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload([*_LOADED])
+    context.set_forkserver_preload([_LOADED])
     return context
 
 

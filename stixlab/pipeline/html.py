@@ -25,6 +25,8 @@ _TAGS = frozenset(
      "td", "tfoot", "th", "thead", "tr", "ul"}
 )  # fmt: skip
 """Elements of HTML that are kept."""
+_FOLDED = "xr-text-repr-fallback"
+"""Mark of xarray's HTML, which without its styles is pages long; its text says the same."""
 _MOST_OUTPUT = 200_000
 """Characters of printed text shown of one output; the notebook itself has the rest."""
 _PAGE = """\
@@ -142,7 +144,7 @@ def _output(output: dict[str, Any]) -> str:
             alt = escape(_text(data.get("text/plain", "figure")))
             return f'<div class="out"><img src="data:{form};base64,{code}" alt="{alt}"></div>'
     for form, show in (("text/html", _harmless), ("text/markdown", _markdown)):
-        if form in data:
+        if form in data and not ("text/plain" in data and _FOLDED in _text(data[form])):
             return f'<div class="out">{show(_text(data[form]))}</div>'
     if "text/plain" in data:
         return _pre(_text(data["text/plain"]))

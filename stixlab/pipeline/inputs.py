@@ -117,7 +117,7 @@ def find_sources(catalog: Any, needs: Sequence[str], parameters: Mapping[str, An
     CatalogError
         If the database does not answer.
     """
-    found = {}
+    found: dict[str, str] = {}
     if "packets" in needs:
         start, end = span_of(parameters)
         names = _packets(catalog, start, end, str(parameters.get("request", "")))

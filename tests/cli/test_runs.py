@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from stixlab import factory
 from stixlab.catalog import MemoryCatalog, worker_name
 from stixlab.cli.json_lines import JsonLines
-from stixlab.cli.pipelines import cancel_command, retry_command, runs_command
+from stixlab.cli.pipelines import cancel_command, retry_command, run_command, runs_command
 from stixlab.cli.worker import worker_command
 from stixlab.model import RunStatus
 from tests.support.records import run
@@ -143,3 +143,31 @@ def test_a_line_of_the_log_is_json_with_its_facts_and_without_logins():
         int("why")
     record.exc_info = (caught.type, caught.value, caught.tb)
     assert "ValueError: invalid literal" in json.loads(JsonLines().format(record))["traceback"]
+
+
+def test_what_a_run_has_delivered_is_told_line_by_line(monkeypatch):
+    made = {
+        "kind": "products",
+        "origin": "flight",
+        "records": 1,
+        "products": {"L1_ql-lightcurve_20200506_flight": "ab" * 32},
+        "removed": ["L1_ql-lightcurve_20200506_flight-2"],
+        "looked_at": 3,
+    }
+    flares = {"kind": "flares", "origin": "flight", "records": 4, "content_sha256": "cd" * 32}
+    done = run("r1", 1, status=RunStatus.SUCCEEDED, outputs={"ql-lightcurve": made, "flare-list": flares})
+
+    @contextmanager
+    def open_lab(_settings):
+        yield SimpleNamespace(run=lambda *_names, **_parameters: done)
+
+    monkeypatch.setattr(factory, "open_lab", open_lab)
+    given = ["l1_daily", "-p", "start=2020-05-06", "-p", "end=2020-05-07"]
+    said = CliRunner().invoke(run_command, given, catch_exceptions=False)
+    assert said.exit_code == 0
+    assert said.stdout.splitlines()[1:6] == [
+        "  flare-list (flight): 4 flares",
+        "  ql-lightcurve (flight): 1 products delivered, 3 days looked at",
+        "    L1_ql-lightcurve_20200506_flight",
+        "    removed L1_ql-lightcurve_20200506_flight-2",
+    ]

@@ -56,7 +56,7 @@ def test_each_parameter_has_the_input_of_its_kind_with_its_default_and_help(form
     assert (form.fields["start"].input.value, form.fields["sigma"].input.value) == ("", "3.0")
     assert [value for _, value in form.fields["origin"].input.options] == ["", "flight", "simulated"]
     assert "how far above the noise, number, 1 to 10" in form.fields["sigma"].help.value
-    assert "UTC time" in form.fields["start"].help.value
+    assert ">UTC, start of the range<" in form.fields["start"].help.value
     assert [n for n, f in form.fields.items() if f.required] == ["start", "end"]
 
 

@@ -63,8 +63,10 @@ def database_server(folder: Path, port: int = 0):
             except OSError:
                 assert time.monotonic() < until, (folder / "log").read_text()
                 time.sleep(0.1)
-        yield process, port
-        process.terminate()
+        try:
+            yield process, port
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def test_a_request_becomes_a_product(chain, tmp_path):
     product = found[PIXELS]
     assert (product.version, product.complete, product.n_times) == (1, True, 10)
     assert (product.request, product.request_id) == ("sci-xray-cpd_2505080001-50001_flight", 2_505_080_001)
-    assert set(product.provenance["inputs"]) == {"data", "definitions", "clock", "code"}
+    assert set(product.provenance["inputs"]) == {"data", "definitions", "clock", "code", "place"}
     ds = chain.lab.open("sci-xray-cpd", request_id=2_505_080_001)
     assert content_sha256(ds) == product.content_sha256
     assert ds.attrs["complete"] == 1

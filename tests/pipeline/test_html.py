@@ -135,6 +135,18 @@ def test_logins_in_addresses_are_not_shown(tmp_path):
     assert "mongodb://***@host/db" in html
 
 
+def test_a_dataset_is_shown_once_and_short(tmp_path):
+    """What xarray folds by styles would be unfolded here, for pages, and stand beside its own text."""
+    import xarray as xr
+
+    ds = xr.Dataset({"counts": ("time", [1, 2, 3], {"units": "count"})})
+    html = page(tmp_path, code("ds", shown(text_html=ds._repr_html_(), text_plain=repr(ds))))
+    text = "".join(read(html).text)
+    assert text.count("Data variables") == 1
+    assert "counts   (time) int64" in text
+    assert "units" not in text
+
+
 def test_long_output_is_cut_and_says_so(tmp_path):
     html = page(tmp_path, code("1", {"output_type": "stream", "name": "stdout", "text": "x" * 300_000}))
     assert len(html) < 250_000

@@ -1,6 +1,8 @@
 """Parameters are checked before anything starts."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -144,3 +146,13 @@ def test_a_run_is_the_same_for_the_same_inputs_and_another_for_others(spec):
         run_identity(spec, run.parameters, inputs, {"stixlab": "99"}),
     ]
     assert len({run.run_id, *others}) == 4
+
+
+def test_a_check_does_not_wait_for_the_grammar_of_web_addresses():
+    """The library builds it whenever it is imported, which takes longer than all the rest."""
+    code = (
+        "import importlib.util, sys; from stixlab.pipeline import parameters; parameters._validator();"
+        "assert 'jsonschema' in sys.modules; assert 'rfc3987_syntax' not in sys.modules;"
+        "assert importlib.util.find_spec('rfc3987_syntax'), 'others may still import it'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -70,7 +70,7 @@ def arm(stage: str, catalog: MongoCatalog, folder: Path) -> dict:
 
         flares.replace_range = half
     elif stage == "committed":
-        worker.commit_outputs = lambda *given: (commit(*given), die())
+        worker.commit_outputs = lambda *given, **named: (commit(*given, **named), die())
     elif stage == "finished":
         catalog.runs.finish = lambda run: (finish(run), die())
     return {}
