@@ -194,8 +194,8 @@ def test_the_dashboard_of_a_real_cluster_is_reached_by_page_and_websocket(hub, l
             assert "Dask" in html
             start = html.index('"token":"') + 9
             token = html[start : html.index('"', start)]
-            script = await get(url + "dask/scripts/js/bokeh.min.js", ADA)
-            assert (await get(url + "dask/scripts/css/base.css", ADA)).code == 200 or script.code == 200
+            script = await get(url + "dask/statics/js/bokeh.min.js", ADA)
+            assert (await get(url + "dask/statics/css/base.css", ADA)).code == 200 or script.code == 200
             socket = url.replace("http:", "ws:") + "dask/status/ws"
             for headers in ({}, BOB):
                 with pytest.raises(HTTPClientError, match="403"):
