@@ -74,7 +74,8 @@ def drain(
         if run is not None and run.status.has_ended:
             done.append(run)
         elif run is None and not catalog.runs.has_queued(worker.only):
-            break
+            if not worker.holds_unknown():
+                break
         elif run is None:
             _wait(POLL_S, worker.stop)
     return done

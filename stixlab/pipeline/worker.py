@@ -155,6 +155,18 @@ class Worker:
         log.info("run ended", extra=told | ended)
         return done
 
+    def holds_unknown(self) -> bool:
+        """Whether it holds a run that it does not know of, since an answer was lost; the next claim gives it that run.
+
+        Raises
+        ------
+        CatalogError
+            If the database goes away for long.
+        """
+        if self._patiently(lambda: self.catalog.runs.held_by(self.name)):
+            self._unsure.set()
+        return self._unsure.is_set()
+
     def _patiently(self, question: Callable[[], Any]) -> Any:
         return ask_patiently(question, stop=self.stop, limit_s=self.away_s)
 

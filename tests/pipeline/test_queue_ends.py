@@ -223,6 +223,12 @@ class TestAway:
         assert executed == [1], "done once, and no attempt is lost"
         assert get(quick, run).status is RunStatus.SUCCEEDED
 
+    def test_a_drain_does_not_leave_a_run_that_it_holds_without_knowing(self, quick):
+        run = quick.queue()
+        assert quick.catalog.runs.claim("the worker that drains", 60.0) is not None
+        (done,) = queue.drain(quick.catalog, name="the worker that drains", **quick.parts)
+        assert (done.run_id, done.status) == (run.run_id, RunStatus.SUCCEEDED)
+
     def test_away_at_the_heartbeats_the_run_goes_on(self, quick):
         quick.queue()
         quick.during = lambda _held, **_: time.sleep(0.4)
