@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -100,6 +101,12 @@ def lab(tmp_path):
     return lab
 
 
+def in_a_loop_of_its_own(question):
+    """In a thread, since a browser that another test has open keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, question).result()
+
+
 def test_strangers_are_sent_to_the_login_of_the_hub(hub, lab):
     async def ask():
         async with serving(lab) as url:
@@ -111,7 +118,7 @@ def test_strangers_are_sent_to_the_login_of_the_hub(hub, lab):
                 )
             assert (await get(url + "runs/trial-1", {"Authorization": "token wrong"})).code == 302
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 def test_a_token_for_something_else_is_not_enough(hub, lab):
@@ -120,7 +127,7 @@ def test_a_token_for_something_else_is_not_enough(hub, lab):
             assert (await get(url + "runs/trial-1", BOB)).code == 403
             assert (await get(url + "dask/status", BOB)).code == 403
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 def test_a_member_sees_the_executed_notebook_without_scripts(hub, lab):
@@ -134,7 +141,7 @@ def test_a_member_sees_the_executed_notebook_without_scripts(hub, lab):
             assert (await get(url + "runs/none", ADA)).code == 404
             assert (await get(url + "runs/..%2f..%2fetc", ADA)).code == 404
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 def test_without_a_cluster_the_page_says_so(hub, lab):
@@ -144,7 +151,7 @@ def test_without_a_cluster_the_page_says_so(hub, lab):
             assert answer.code == 404
             assert b"STIXLAB_DASK names its scheduler" in answer.body
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 def test_a_scheduler_that_is_away_is_told_without_its_address(hub, lab):
@@ -154,7 +161,7 @@ def test_a_scheduler_that_is_away_is_told_without_its_address(hub, lab):
             assert answer.code == 503
             assert b"127.0.0.1:9" not in answer.body
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 def test_nothing_is_sent_to_the_dashboard_but_questions(hub, lab):
@@ -166,7 +173,7 @@ def test_nothing_is_sent_to_the_dashboard_but_questions(hub, lab):
                 )
                 assert answer.code in (403, 405), method
 
-    asyncio.run(ask())
+    in_a_loop_of_its_own(ask())
 
 
 @pytest.mark.parametrize("given", ["", "tcp://127.0.0.1:9"])
@@ -174,7 +181,7 @@ def test_a_dashboard_that_cannot_be_found_is_asked_for_again(given):
     dashboard = Dashboard(given)
     for _ in range(2):
         with pytest.raises((NotInCatalogError, ServiceError)):
-            asyncio.run(asyncio.wait_for(dashboard.address(), 60))
+            in_a_loop_of_its_own(asyncio.wait_for(dashboard.address(), 60))
 
 
 @pytest.mark.slow
@@ -221,4 +228,4 @@ def test_the_dashboard_of_a_real_cluster_is_reached_by_page_and_websocket(hub, l
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
     ) as cluster:
-        asyncio.run(ask(cluster.scheduler_address))
+        in_a_loop_of_its_own(ask(cluster.scheduler_address))
