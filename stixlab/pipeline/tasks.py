@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from stixlab.errors import PipelineError
@@ -133,10 +134,13 @@ class ClusterTasks(Tasks):
 
     def each(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """The same as `map`, one after the other."""
+        from distributed.protocol.pickle import dumps
+
         ahead: deque[Any] = deque()
+        packed = dumps(function)  # type: ignore[no-untyped-call]
         try:
             for task in tasks:
-                ahead.append(self._client.submit(function, task, pure=False))
+                ahead.append(self._client.submit(_call, packed, task, pure=False))
                 if len(ahead) >= _AHEAD * self.size:
                     yield self._result(ahead.popleft())
             while ahead:
@@ -187,6 +191,19 @@ class ClusterTasks(Tasks):
                 recoverable=True,
             )
         return seen
+
+
+@lru_cache(maxsize=4)
+def _unpacked(packed: bytes) -> Callable[[Any], Any]:
+    """A function that was sent to a worker: once for all its tasks, since it may carry the definitions of all packets."""
+    from distributed.protocol.pickle import loads
+
+    function: Callable[[Any], Any] = loads(packed)  # type: ignore[no-untyped-call]
+    return function
+
+
+def _call(packed: bytes, task: Any) -> Any:
+    return _unpacked(packed)(task)
 
 
 def open_tasks(address: str) -> Tasks:
