@@ -16,8 +16,6 @@ from stixlab.settings import read_settings
 
 __all__ = ["make_on_cluster", "measure_cluster"]
 
-GOAL_SCALING = 1.3
-"""Days a minute of two workers, in those of one, at least; on two cores that nobody else wants."""
 _WORKERS = (1, 2)
 _NAME = "reprocessing"
 _MAKE = """
@@ -53,7 +51,7 @@ def measure_cluster(home: Path, n_days: int) -> Iterator[Measurement]:
         what = f"{n_days} days by {workers} dask worker{'s' if workers > 1 else ''}"
         yield Measurement(_NAME, f"{what}: days a minute", rates[-1], "days/min")
         yield Measurement(_NAME, f"{what}: CPU for a day", found["cpu"] / n_days, "s")
-    yield Measurement(_NAME, "two dask workers, in one", rates[1] / rates[0], "", GOAL_SCALING)
+    yield Measurement(_NAME, "two dask workers, in one", rates[1] / rates[0], "")
 
 
 def make_on_cluster(home: Path, workers: int) -> None:
