@@ -34,7 +34,7 @@ class Limits:
 
 
 class Watch:
-    """Compares what a run takes with what it may take.
+    """Compares what a run takes with what it may take; asked by two threads, the first reason found stands.
 
     Parameters
     ----------
@@ -54,6 +54,7 @@ class Watch:
         """What the cell in hand has written so far."""
         self._cancel = cancel
         self._began = time.monotonic()
+        self._lock = threading.Lock()
 
     @property
     def elapsed_s(self) -> float:
@@ -68,9 +69,13 @@ class Watch:
         kernel
             Its process id; None if it is not there yet.
         """
-        if not self.verdict:
-            self.verdict = self._time() or (self._memory(kernel) if kernel else "")
-        return self.verdict
+        return self.verdict or self._decide(self._time() or (self._memory(kernel) if kernel else ""))
+
+    def _decide(self, reason: str) -> str:
+        """The verdict, given what one thread found: another one may have found a reason meanwhile, which stands."""
+        with self._lock:
+            self.verdict = self.verdict or reason
+            return self.verdict
 
     def count_output(self, number: int) -> bool:
         """Add to what the cell in hand has written.
@@ -86,12 +91,13 @@ class Watch:
             Whether it is still within the limit.
         """
         self.output_bytes += number
-        if self.output_bytes > self.limits.output_bytes and not self.verdict:
-            self.verdict = (
-                f"it wrote more than {readable_bytes(self.limits.output_bytes)} of output, the limit for one cell; "
-                "print less, or save it as a result"
-            )
-        return self.output_bytes <= self.limits.output_bytes
+        if self.output_bytes <= self.limits.output_bytes:
+            return True
+        self._decide(
+            f"it wrote more than {readable_bytes(self.limits.output_bytes)} of output, the limit for one cell; "
+            "print less, or save it as a result"
+        )
+        return False
 
     def _time(self) -> str:
         if self._cancel is not None and self._cancel.is_set():
