@@ -124,7 +124,7 @@ def plan_reprocess(run: RunSession) -> Plan:
     return _plan(run, again=bool(run.parameters.get("again")))
 
 
-def _plan(run: RunSession, **which: bool) -> Plan:
+def _plan(run: RunSession, *, days: bool = True, requests: bool = True, again: bool = False) -> Plan:
     start, end = span_of(run.parameters)
     return plan_stale(
         staged_ingestor(run),
@@ -132,7 +132,9 @@ def _plan(run: RunSession, **which: bool) -> Plan:
         start=start,
         end=end,
         origin=run.parameters.get("origin") or None,
-        **which,
+        again=again,
+        days=days,
+        requests=requests,
     )
 
 

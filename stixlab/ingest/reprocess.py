@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from stixlab.archive.tables import update_tables
 from stixlab.errors import FormatError
@@ -30,7 +30,7 @@ from stixlab.ingest.workforce import Tools, Workforce
 from stixlab.model import Product, ScienceRequest
 from stixlab.vocabulary import PRODUCT_TYPES
 
-__all__ = ["Plan", "PlannedItem", "ReprocessReport", "add_requests", "plan_stale", "reprocess"]
+__all__ = ["Plan", "PlannedItem", "ReprocessReport", "Scope", "add_requests", "plan_stale", "reprocess"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,20 @@ _WORTH_DAYS = 100
 _MARGIN = timedelta(days=1)
 
 Item = TypeVar("Item")
+
+
+class Scope(TypedDict, total=False):
+    """Of which products an input is looked at; of all where nothing is said."""
+
+    type: str | None
+    """Only products of this type."""
+    origin: str | None
+    """Only products of this origin."""
+    start: datetime | None
+    """UTC with a zone: days that touch ``[start, end)`` and requests whose data do. Open where None."""
+    end: datetime | None
+    again: bool
+    """Whether to make also what all inputs are as they were; files that were damaged are written anew then."""
 
 
 @dataclass
@@ -84,12 +98,8 @@ class ReprocessReport:
 def reprocess(
     ingestor: Ingestor,
     *,
-    type: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    origin: str | None = None,
-    again: bool = False,
     dry_run: bool = False,
+    **scope: Unpack[Scope],
 ) -> ReprocessReport:
     """Make products of a range of time again from the stored packets.
 
@@ -97,14 +107,10 @@ def reprocess(
     ----------
     ingestor
         Catalogue and archive, definitions and clock in force, pipelines that follow.
-    type, origin
-        Only products of this type, of this origin.
-    start, end
-        UTC with a zone: days that touch ``[start, end)`` and requests whose data do. Open where None.
-    again
-        Make also what all inputs are as they were; files that were damaged are written anew then.
     dry_run
         Only tell what would be made.
+    **scope
+        Of what: see `Scope`.
 
     Returns
     -------
@@ -119,7 +125,7 @@ def reprocess(
         If stored packets are missing or damaged, or the archive cannot be written.
     """
     began = time.monotonic()
-    plan = plan_stale(ingestor, type=type, start=start, end=end, origin=origin, again=again)
+    plan, again = plan_stale(ingestor, **scope), scope.get("again", False)
     report, tasks, requests = plan.report, plan.days, plan.requests
     if not dry_run:
         touched = _make_days(ingestor, tasks, report)
@@ -169,27 +175,27 @@ class Plan:
 def plan_stale(
     ingestor: Ingestor,
     *,
-    type: str | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    origin: str | None = None,
-    again: bool = False,
     days: bool = True,
     requests: bool = True,
+    **scope: Unpack[Scope],
 ) -> Plan:
-    """What an input of has changed, or all; see `reprocess` for the other parameters.
+    """What an input of has changed, or all.
 
     Parameters
     ----------
     days, requests
         Whether to look at products of days, at those of data requests.
+    **scope
+        Of what: see `Scope`.
 
     Raises
     ------
     CatalogError
         If the database does not answer.
     """
-    plan = Plan()
+    plan, again = Plan(), scope.get("again", False)
+    type, origin = scope.get("type"), scope.get("origin")  # noqa: A001  (as the keyword has it)
+    start, end = scope.get("start"), scope.get("end")
     found = _days(ingestor, start, end) if days else []
     plan.looked_at = [k for k in found if type in (None, k[0]) and origin in (None, k[1])]
     places = DayPlaces(ingestor.catalog, ingestor.spice)

@@ -117,10 +117,13 @@ def _make(task: DayTask) -> DayMade:
 class Workforce:
     """Does tasks in order of need: here one by one, or side by side on all cores if there is enough to do."""
 
-    def __init__(self, tools: Tools, pool: ProcessPoolExecutor | None, size: int) -> None:
+    def __init__(
+        self, tools: Tools, pool: Executor | None, size: int, started: Future[int] | None = None
+    ) -> None:
         self._tools = tools
         self._pool = pool
         self._size = size
+        self._started = started
 
     @classmethod
     @contextmanager
@@ -139,9 +142,12 @@ class Workforce:
         if processes < 2:
             yield cls(tools, None, 1)
             return
-        with ProcessPoolExecutor(processes, _prepared(), initializer=_begin, initargs=(tools,)) as pool:
+        with (
+            ProcessPoolExecutor(processes, _prepared(), initializer=_begin, initargs=(tools,)) as pool,
+            ThreadPoolExecutor(1) as starter,
+        ):
             try:
-                yield cls(tools, pool, processes)
+                yield cls(tools, pool, processes, _start(pool, starter))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -151,8 +157,21 @@ class Workforce:
         return self._do(tasks, self._tools.take, _take)
 
     def make(self, tasks: Iterator[DayTask]) -> Iterator[DayMade]:
-        """Results of `Tools.make`, in the order of the tasks."""
-        return self._do(tasks, self._tools.make, _make)
+        """Results of `Tools.make`, in the order of the tasks; the first are made here while the processes start.
+
+        Raises
+        ------
+        BrokenProcessPool
+            If they cannot be started, or one has ended.
+        """
+        if self._started is not None:
+            while not self._started.done():
+                task = next(tasks, None)
+                if task is None:
+                    return
+                yield self._tools.make(task)
+            self._started.result()
+        yield from self._do(tasks, self._tools.make, _make)
 
     def make_overlapping(self, tasks: Iterator[DayTask]) -> Iterator[DayMade]:
         """As `make`; in a process alone, one is made while another waits for the disk."""
@@ -176,6 +195,11 @@ class Workforce:
             yield from map(here, tasks)
             return
         yield from _ahead(self._pool, tasks, there, 2 * self._size)
+
+
+def _start(pool: Executor, starter: Executor) -> Future[int]:
+    """Start processes beside this one: done when the first of them works, seconds later."""
+    return starter.submit(lambda: pool.submit(os.getpid).result())
 
 
 def _prepared() -> BaseContext:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from itertools import islice
+from operator import length_hint
 from typing import Any, TypeVar
 
 from stixlab.errors import PipelineError
@@ -18,7 +20,12 @@ _MOST_THREADS = 4
 _CONNECT_S = 30
 _LOOK_S = 5.0
 _AHEAD = 2
-"""Tasks that are in hand or wait to be collected, for each that can be done at once."""
+"""Tasks, on a cluster bunches of them, that are in hand or wait to be collected, for each that can be done at once."""
+_BUNCH_S = 1.0
+"""Tasks go to a cluster in bunches of about so many seconds: to hand one out costs the scheduler, this process and the
+worker some 15 ms together, whatever is in it."""
+_MOST_IN_BUNCH = 8
+"""What so many tasks give is held in memory at once."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -133,21 +140,42 @@ class ClusterTasks(Tasks):
         return max(1, sum(int(n) for n in self._client.nthreads().values()))
 
     def each(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """The same as `map`, one after the other."""
+        """The same as `map`, one after the other; short tasks are handed out several at a time."""
         from distributed.protocol.pickle import dumps
 
         ahead: deque[Any] = deque()
+        bunches = _Bunches(tasks)
         packed = dumps(function)  # type: ignore[no-untyped-call]
         try:
-            for task in tasks:
-                ahead.append(self._client.submit(_call, packed, task, pure=False))
-                if len(ahead) >= _AHEAD * self.size:
-                    yield self._result(ahead.popleft())
+            size = self.size
+            while bunch := bunches.take(size):
+                # As bytes, so that the scheduler need not take them apart.
+                bytes_ = dumps(bunch)  # type: ignore[no-untyped-call]
+                ahead.append(self._client.submit(_call, packed, bytes_, pure=False))
+                if len(ahead) >= _AHEAD * size:
+                    yield from self._collect(ahead.popleft(), bunches)
+                    size = self.size
             while ahead:
-                yield self._result(ahead.popleft())
+                yield from self._collect(ahead.popleft(), bunches)
         finally:
             for future in ahead:
                 future.cancel()
+
+    def _collect(self, future: Any, bunches: _Bunches) -> Iterator[Any]:
+        """What the tasks of a bunch gave, each let go of when it is used; then what one of them raised."""
+        cause = None
+        try:
+            found, seconds = self._result(future)
+            bunches.note(seconds / len(found))
+        except _StoppedError as stopped:
+            found, cause = stopped.found, stopped.__cause__ or stopped
+        del future  # the cluster lets go of it, too
+        left = deque(found)
+        del found
+        while left:
+            yield left.popleft()
+        if cause is not None:
+            raise cause
 
     def close(self) -> None:
         """Let go of the cluster, which goes on for others; lazy datasets are computed here again."""
@@ -202,8 +230,61 @@ def _unpacked(packed: bytes) -> Callable[[Any], Any]:
     return function
 
 
-def _call(packed: bytes, task: Any) -> Any:
-    return _unpacked(packed)(task)
+class _Bunches:
+    """Tasks, as many at a time as take about `_BUNCH_S`; fewer towards the end, so that no worker is left alone with many.
+
+    Parameters
+    ----------
+    tasks
+        If they have a length, the end is known.
+    """
+
+    def __init__(self, tasks: Iterable[Any]) -> None:
+        self._left = length_hint(tasks, -1)
+        self._tasks = iter(tasks)
+        self._most = 1
+
+    def take(self, size: int) -> list[Any]:
+        """The next tasks, for one of so many who work; none when there are no more."""
+        most = self._most
+        if self._left >= 0:
+            most = max(1, min(most, self._left // (_AHEAD * size)))
+        bunch = list(islice(self._tasks, most))
+        self._left -= len(bunch) if self._left >= 0 else 0
+        return bunch
+
+    def note(self, task_s: float) -> None:
+        """Note how long a task took, in seconds: the first one of a worker may take long."""
+        self._most = max(1, min(_MOST_IN_BUNCH, int(_BUNCH_S / max(task_s, 1e-6))))
+
+
+class _StoppedError(Exception):
+    """A task has raised something, its cause; those of its bunch before it were done."""
+
+    def __init__(self, found: list[Any]) -> None:
+        super().__init__(found)
+        self.found = found
+
+    def __repr__(self) -> str:
+        return f"after {len(self.found)} other tasks: {self.__cause__!r}"
+
+    __str__ = __repr__
+
+
+def _call(packed: bytes, tasks: bytes) -> tuple[list[Any], float]:
+    """What the tasks of a bunch give, and the seconds it took."""
+    from distributed.protocol.pickle import loads
+
+    function, began = _unpacked(packed), time.monotonic()
+    found: list[Any] = []
+    for task in loads(tasks):  # type: ignore[no-untyped-call]
+        try:
+            found.append(function(task))
+        except Exception as error:
+            if not found:
+                raise
+            raise _StoppedError(found) from error
+    return found, time.monotonic() - began
 
 
 def open_tasks(address: str) -> Tasks:

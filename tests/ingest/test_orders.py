@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.writers import write_binary
 from tests.support.chain import Chain, new_chain
+from tests.support.examples import examples
 from tests.support.packets import MINI, housekeeping, light_curves
 
 MIDNIGHT = 664_416_030
@@ -61,7 +62,9 @@ def whole(tmp_path_factory, packets) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_order_and_any_division_give_the_same_data(packets, whole, data) -> None:
     """Split at any packet borders, files taken one by one or together, in any order."""
@@ -74,6 +77,7 @@ def test_any_order_and_any_division_give_the_same_data(packets, whole, data) -> 
         assert taken(Path(folder), parts, together=together).contents() == whole
 
 
+@pytest.mark.slow
 def test_several_processes_give_the_same_data(tmp_path, packets, whole) -> None:
     """Files and days divided over processes, as with more than one large file."""
     chain = new_chain(tmp_path)

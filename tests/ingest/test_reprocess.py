@@ -1,6 +1,7 @@
 """Making products again: the same inputs give the same arrays; what did not change is left alone."""
 
 import hashlib
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,13 +10,13 @@ import numpy as np
 import pytest
 
 from stixlab.ephemeris.clock import load_clock
-from stixlab.ingest import Ingestor, provenance
+from stixlab.ingest import Ingestor, provenance, workforce
 from stixlab.ingest.reprocess import reprocess
 from stixlab.simulation import simulate
 from stixlab.simulation.planning import REQUEST_KINDS
 from stixlab.timing import ClockTable
 from stixlab.vocabulary import PRODUCT_TYPES
-from tests.support.chain import Chain, new_chain
+from tests.support.chain import Chain, chain_of, new_chain
 from tests.support.packets import light_curves
 from tests.support.science import aspect_burst, pixel_request
 
@@ -36,15 +37,16 @@ def simulated(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def chain(tmp_path) -> Chain:
+@pytest.fixture(scope="module")
+def received(tmp_path_factory) -> Chain:
     """Two years: light curves of 2021, a request and a burst of 2025."""
-    chain = new_chain(tmp_path / "home")
     blocks = light_curves(40, n_bins=580), pixel_request(5), aspect_burst(3)
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"".join(b.data.tobytes() for b in blocks))
-    assert not chain.ingest(path).failed
-    return chain
+    return chain_of(tmp_path_factory.mktemp("received"), *blocks)
+
+
+@pytest.fixture
+def chain(received, tmp_path) -> Chain:
+    return received.copy(tmp_path / "home")
 
 
 def state(chain: Chain):
@@ -84,6 +86,7 @@ def test_nothing_changed_nothing_made(chain):
     assert (state(chain), chain.files()) == (before, files)
 
 
+@pytest.mark.slow
 def test_everything_again_is_bit_identical_for_every_family(tmp_path, simulated):
     chain = new_chain(tmp_path / "home")
     assert not chain.ingest(simulated).failed
@@ -95,7 +98,16 @@ def test_everything_again_is_bit_identical_for_every_family(tmp_path, simulated)
     assert state(chain) == before
 
 
-def test_in_several_processes_it_is_the_same(chain):
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [True, False])
+def test_in_several_processes_it_is_the_same(chain, monkeypatch, at_once):
+    def start(pool, _starter):
+        begun = pool.submit(os.getpid)
+        begun.result()
+        return begun
+
+    if at_once:  # otherwise this process does some, or all, while they start
+        monkeypatch.setattr(workforce, "_start", start)
     before = state(chain)
     report = reprocess(replace(chain.ingestor, processes=2), again=True)
     assert report.unchanged == len(before)

@@ -2,13 +2,15 @@
 
 import threading
 import time
+from itertools import count
+from pickle import dumps
 
 import pytest
 
 from stixlab.errors import PipelineError
 from stixlab.ingest.formal import make_planned, plan_reprocess
 from stixlab.pipeline import tasks as module
-from stixlab.pipeline.tasks import ClusterTasks, Tasks, open_tasks
+from stixlab.pipeline.tasks import ClusterTasks, Tasks, _Bunches, _call, _StoppedError, open_tasks
 from stixlab.products.formats.zarr import open_zarr
 from stixlab.products.merging import content_sha256
 from tests.support.chain import new_chain
@@ -71,6 +73,47 @@ def test_threads_are_as_many_as_asked_for():
     assert "3 at once in threads" in repr(Tasks(3))
 
 
+def test_short_tasks_go_in_bunches_and_long_ones_alone():
+    bunches = _Bunches(iter(range(1000)))
+    assert bunches.take(2) == [0], "nothing is known yet"
+    bunches.note(module._BUNCH_S / 5)
+    assert bunches.take(2) == [1, 2, 3, 4, 5]
+    bunches.note(0.0)
+    assert len(bunches.take(2)) == module._MOST_IN_BUNCH
+    bunches.note(60 * module._BUNCH_S)
+    assert bunches.take(2) == [14]
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_bunches_get_small_towards_the_end_and_nothing_is_left_out(kind):
+    bunches, taken = _Bunches(kind(list(range(50)))), []
+    bunches.note(0.001)
+    while bunch := bunches.take(2):
+        taken.append(bunch)
+    assert [n for bunch in taken for n in bunch] == list(range(50))
+    assert len(taken[0]) == 8
+    assert [len(bunch) for bunch in taken[-4:]] == [1, 1, 1, 1]
+
+
+def test_bunches_of_an_unknown_number_are_asked_for_as_the_work_goes_on():
+    asked = []
+    bunches = _Bunches(asked.append(n) or n for n in count())
+    bunches.note(0.001)
+    assert bunches.take(2) == list(range(8))
+    assert asked == list(range(8))
+    assert _Bunches(x for x in ()).take(2) == []
+
+
+def test_a_bunch_ends_at_the_first_error():
+    assert _call(dumps(fails), dumps([1, 2]))[0] == [1, 2]
+    with pytest.raises(_StoppedError, match=r"after 2 other tasks: ZeroDivisionError.*three") as caught:
+        _call(dumps(fails), dumps([1, 2, 3, 4]))
+    assert caught.value.found == [1, 2]
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(ZeroDivisionError, match="three"):
+        _call(dumps(fails), dumps([3]))
+
+
 def test_without_a_cluster_tasks_are_done_here():
     assert open_tasks("").address == ""
 
@@ -88,7 +131,7 @@ def test_a_scheduler_that_is_not_there_is_told():
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_a_cluster_does_tasks_in_order_on_all_workers(tmp_path):
+def test_a_cluster_does_tasks_in_order_on_all_workers(tmp_path, monkeypatch):
     with cluster(tmp_path) as (address, _):
         tasks = ClusterTasks(address, wait_s=60)
         while tasks.size < 2:
@@ -98,6 +141,21 @@ def test_a_cluster_does_tasks_in_order_on_all_workers(tmp_path):
         assert len({pid for _, pid in found}) == 2
         with pytest.raises(ZeroDivisionError, match="three"):
             tasks.map(fails, range(6))
+        # An error in the middle of a bunch comes after what the tasks before it gave.
+        found = []
+        with pytest.raises(ZeroDivisionError, match="three"):
+            found.extend(
+                tasks._collect(tasks._client.submit(_call, dumps(fails), dumps([1, 2, 3, 4])), _Bunches([]))
+            )
+        assert found == [1, 2]
+        found, given = [], [0] * 70 + [3] + [0] * 70
+        with pytest.raises(ZeroDivisionError, match="three"):
+            found.extend(tasks.each(fails, iter(given)))
+        assert found == [0] * 70
+        submitted, submit = [], tasks._client.submit
+        monkeypatch.setattr(tasks._client, "submit", lambda *a, **kw: submitted.append(1) or submit(*a, **kw))
+        assert tasks.map(abs, range(200)) == list(range(200))
+        assert len(submitted) < 100
         tasks.close()
 
 
