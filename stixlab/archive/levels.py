@@ -312,6 +312,27 @@ def open_levels(
         there = ", ".join(map(str, WIDTHS_S.get(product_type, ()))) or "none"
         raise ParameterError(f"{product_type}: expected a width of reduced bins, s: {there}; found {width_s}")
     contents = read_contents(archive, level, product_type, origin)
+    pieces = _pieces(archive, contents, start, end, width_s=width_s, names=names)
+    if not pieces:
+        raise NotInCatalogError(
+            f"{product_type} {level} ({origin}): nothing from {start or 'the first'} to {end or 'the last'}"
+        )
+    order = sorted(pieces, key=lambda form: int(min(p["time"][0] for p in pieces[form])))
+    made = [_level_dataset(contents.forms[f], _joined(pieces[f]), width_s) for f in order]
+    facts = {"product": product_type, "level": level, "origin": origin, "bin_width_s": width_s}
+    return [ds.assign_attrs(facts) for ds in made]
+
+
+def _pieces(
+    archive: Archive,
+    contents: Contents,
+    start: np.datetime64 | None,
+    end: np.datetime64 | None,
+    *,
+    width_s: int,
+    names: Sequence[str] | None,
+) -> dict[str, list[Arrays]]:
+    """Bins of one width that touch the range, of each form what each file has of it."""
     first = "" if start is None else _span(width_s, str(start.astype("datetime64[D]")))
     last = "9" if end is None else _span(width_s, str(end.astype("datetime64[D]")))
     pieces: dict[str, list[Arrays]] = defaultdict(list)
@@ -321,14 +342,7 @@ def open_levels(
             found = _between(read_level(archive, each.key, chosen), start, end, width_s)
             if len(found["time"]):
                 pieces[each.form].append(found)
-    if not pieces:
-        raise NotInCatalogError(
-            f"{product_type} {level} ({origin}): nothing from {start or 'the first'} to {end or 'the last'}"
-        )
-    order = sorted(pieces, key=lambda form: int(min(p["time"][0] for p in pieces[form])))
-    made = [_level_dataset(contents.forms[f], _joined(pieces[f]), width_s) for f in order]
-    facts = {"product": product_type, "level": level, "origin": origin, "bin_width_s": width_s}
-    return [ds.assign_attrs(facts) for ds in made]
+    return pieces
 
 
 def _names(contents: Contents, form: str, names: Sequence[str] | None) -> list[str]:

@@ -114,14 +114,16 @@ class Products:
             If the database does not answer.
         """
         low, high = truncate(start), truncate(end)
-        query: Document = {"end": {"$gt": low}, "type": {"$in": list(types)}} | _selection(None, None, origin)
+        named: Document = {"type": {"$in": list(types)}} | _selection(None, None, origin)
+        usual = {"start": {"$gte": low - _USUAL, "$lt": high}, "end": {"$gt": low}} | named
+        # There are few: with a condition on their times the database would look for those instead.
+        longer = {"long": True} | named
         fields = ("type", "level", "start", "end", "content_sha256", "hidden")
-        usual = {"start": {"$gte": low - _USUAL, "$lt": high}} | query
-        longer = {"long": True, "start": {"$lt": high}} | query
         found = {
             d["_id"]: Content(d["_id"], *(d[name] for name in fields[:-1]))
             for each in (usual, longer)
             for d in self._shown(each, fields)
+            if d["start"] < high and d["end"] > low
         }
         return sorted(found.values(), key=lambda c: (c.start, c.product_id))
 

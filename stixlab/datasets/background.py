@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stixlab.datasets.bands import ENERGY_FIELDS, BandedPacket, banded_arrays
+from stixlab.datasets.bands import BandedPacket, banded_arrays
 from stixlab.datasets.bins import INTEGRATION_TIME
-from stixlab.datasets.construction import TIME_FIELDS, make_dataset
+from stixlab.datasets.construction import ENERGY_FIELDS, TIME_FIELDS, make_dataset
 from stixlab.datasets.quicklook import LIGHTCURVE, LIGHTCURVE_L0
 from stixlab.datasets.report import BuildReport
 from stixlab.telemetry.decode import Columns

@@ -14,30 +14,9 @@ from stixlab.datasets.report import BuildReport
 from stixlab.instrument.energy_channels import band_bounds, band_centres, channel_tables, table_index
 from stixlab.telemetry.decode import Columns
 from stixlab.timing.scet import ClockTable
-from stixlab.vocabulary import Field
 
-__all__ = ["ENERGY_FIELDS", "BandedPacket", "banded_arrays", "packets_by_bounds"]
+__all__ = ["BandedPacket", "banded_arrays", "bins_by_bounds"]
 
-ENERGY_FIELDS = (
-    Field(
-        "energy",
-        ("energy",),
-        "float64",
-        "keV",
-        "middle of the energy band; lower bound of an open band",
-        coordinate=True,
-        attrs={"bounds": "energy_bounds"},
-    ),
-    Field(
-        "energy_bounds",
-        ("energy", "bound"),
-        "float64",
-        "keV",
-        "lower and upper bound of the energy band",
-        coordinate=True,
-    ),
-)
-"""The energy axis of summed data."""
 _N_BANDS, _EDGES = "NIX00270", "NIX00266"
 BoundsOf = Callable[[int, NDArray[np.float64]], NDArray[np.float64]]
 """From a mask and the 33 edges of the science channels, keV, to the bounds of bands, (n, 2)."""
@@ -89,13 +68,10 @@ def banded_arrays(
     report.leave_out(unfit, columns.block.source_offset, "energy edge mask does not fit the number of bands")
     n_bins = np.where(unfit, 0, n_bins)
     found = []
-    for bounds, packets in packets_by_bounds(columns, clock, mask, n_bins, band_bounds):
-        bins = Bins.of(columns, packets, n_bins)
-        arrays = bins.times(clock) | {
-            "energy": band_centres(bounds),
-            "energy_bounds": bounds,
-            "counts_code": bins.rows(packet.counts, len(bounds)),
-            "energy_edge_mask": np.repeat(mask[packets], bins.n_bins),
+    for bins, axes in bins_by_bounds(columns, clock, mask, n_bins, band_bounds):
+        arrays = axes | {
+            "counts_code": bins.rows(packet.counts, len(axes["energy"])),
+            "energy_edge_mask": np.repeat(mask[bins.packets], bins.n_bins),
             "counts_scheme": bins.scheme(packet.counts_scheme),
             "triggers_scheme": bins.scheme(packet.triggers_scheme),
         }
@@ -120,14 +96,14 @@ def _checked_lengths(columns: Columns, packet: BandedPacket, report: BuildReport
     return usable_bins(columns, n_bins, report, schemes=(packet.counts_scheme, packet.triggers_scheme))
 
 
-def packets_by_bounds(
+def bins_by_bounds(
     columns: Columns,
     clock: ClockTable,
     mask: NDArray[np.uint64],
     n_bins: NDArray[np.int64],
     bounds_of: BoundsOf,
-) -> list[tuple[NDArray[np.float64], NDArray[np.intp]]]:
-    """Energy bounds, each with the packets that have them, in the order of first appearance in time.
+) -> list[tuple[Bins, dict[str, NDArray[Any]]]]:
+    """Bins that share their energy bounds, in the order of first appearance in time.
 
     Parameters
     ----------
@@ -141,9 +117,25 @@ def packets_by_bounds(
 
     Returns
     -------
-    list of ((n_bands, 2), (k,))
-        keV; places of packets.
+    list of (Bins, dict)
+        The bins, and their axes of time and energy.
     """
+    found = []
+    for bounds, packets in _packets_by_bounds(columns, clock, mask, n_bins, bounds_of):
+        bins = Bins.of(columns, packets, n_bins)
+        axes = {"energy": band_centres(bounds), "energy_bounds": bounds}
+        found.append((bins, bins.times(clock) | axes))
+    return found
+
+
+def _packets_by_bounds(
+    columns: Columns,
+    clock: ClockTable,
+    mask: NDArray[np.uint64],
+    n_bins: NDArray[np.int64],
+    bounds_of: BoundsOf,
+) -> list[tuple[NDArray[np.float64], NDArray[np.intp]]]:
+    """Energy bounds, keV, (n_bands, 2), each with the places of the packets that have them, (k,)."""
     usable = np.flatnonzero(n_bins > 0)
     if not usable.size:
         return []

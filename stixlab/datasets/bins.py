@@ -1,4 +1,4 @@
-"""Bins of quicklook packets: of each packet all, one behind the other, with their times. Nothing is looped over."""
+"""Times of packets: of all bins of quicklook packets, one behind the other, or one of each packet. Nothing is looped over."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ __all__ = [
     "pack_scheme",
     "start_ticks",
     "times_of_bins",
+    "times_of_packets",
     "unpack_scheme",
     "usable_bins",
 ]
@@ -124,17 +125,47 @@ def times_of_bins(
         Their length.
     clock
     """
-    coarse, fine = (ticks >> 16).astype(np.uint32), (ticks & 0xFFFF).astype(np.uint16)
     bounds = np.empty((len(ticks), 2), dtype="datetime64[ns]")
-    bounds[:, 0] = clock.to_utc(coarse, fine)
+    bounds[:, 0] = clock.ticks_to_utc(ticks)
     length = (tenths * _NS_PER_TENTH).astype("timedelta64[ns]")
     np.add(bounds[:, 0], length, out=bounds[:, 1])
     return {
         "time": bounds[:, 0] + length // 2,
         "time_bounds": bounds,
+        "scet_coarse": (ticks >> 16).astype(np.uint32),
+        "scet_fine": (ticks & 0xFFFF).astype(np.uint16),
+        "integration_time": (tenths / 10).astype(np.float32),
+    }
+
+
+def times_of_packets(
+    columns: Columns, clock: ClockTable, report: BuildReport
+) -> tuple[NDArray[np.intp], dict[str, NDArray[Any]]]:
+    """Packets that are one time each, and variables of the time axis that they make; a bin has no length.
+
+    Parameters
+    ----------
+    columns
+    clock
+    report
+        Gets the packets that are left out: those whose time is not synchronised.
+
+    Returns
+    -------
+    packets : (k,)
+        Places of those that are kept.
+    dict of (k, ...)
+    """
+    block = columns.block
+    report.leave_out(~block.synchronised, block.source_offset, _NOT_SYNCHRONISED)
+    packets = np.flatnonzero(block.synchronised)
+    coarse, fine = block.scet_coarse[packets].astype(np.uint32), block.scet_fine[packets].astype(np.uint16)
+    time = np.asarray(clock.to_utc(coarse, fine), dtype="datetime64[ns]")
+    return packets, {
+        "time": time,
+        "time_bounds": np.repeat(time[:, None], 2, axis=1),
         "scet_coarse": coarse,
         "scet_fine": fine,
-        "integration_time": (tenths / 10).astype(np.float32),
     }
 
 

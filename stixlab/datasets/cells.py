@@ -13,7 +13,7 @@ from stixlab.telemetry.assembly import Assembled
 from stixlab.telemetry.columns import Columns
 from stixlab.telemetry.data_times import start_offsets
 
-__all__ = ["Cells", "Rows", "find_rows", "keep_first", "kept_bands"]
+__all__ = ["Cells", "Grid", "Rows", "find_rows", "grid_of"]
 
 _N_CHANNELS = 32
 
@@ -129,7 +129,57 @@ class Cells:
         return good
 
 
-def kept_bands(
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The cells of a request among its bins and energies."""
+
+    rows: Rows
+    low: NDArray[np.uint8]
+    high: NDArray[np.uint8]
+    """(energy,) lowest and highest channel."""
+    place: NDArray[np.int64]
+    """(n_cells,) place on the grid, by bin and then by energy; of cells that are not kept any."""
+    kept: NDArray[np.bool_]
+    """(n_cells,) whether a cell stands on the grid."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of bins and energies."""
+        return len(self.rows.start), len(self.low)
+
+    @property
+    def size(self) -> int:
+        """Places on the grid."""
+        return len(self.rows.start) * len(self.low)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(time, energy) whether there is a cell."""
+        there = np.zeros(self.size, dtype=bool)
+        there[self.place[self.kept]] = True
+        return there.reshape(self.shape)
+
+
+def grid_of(assembled: Assembled, cells: Cells, fits: NDArray[np.bool_], report: BuildReport) -> Grid | None:
+    """Bins and energies of a request, and where its cells stand among them; None if there are none.
+
+    Parameters
+    ----------
+    assembled, cells
+    fits : (n_cells,)
+        Cells that make sense.
+    report
+        Gets packets with an energy that came twice for its bin: the first stays.
+    """
+    rows = find_rows(assembled, cells.structure[fits])
+    if not len(rows.start):
+        return None
+    low, high, band = _kept_bands(cells, fits)
+    place = rows.of_structure[cells.structure] * len(low) + band
+    return Grid(rows, low, high, place, _keep_first(cells, place, fits, report))
+
+
+def _kept_bands(
     cells: Cells, kept: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
     """Bands that occur, ascending, and which each cell has.
@@ -146,7 +196,7 @@ def kept_bands(
     return (bands // _N_CHANNELS).astype(np.uint8), (bands % _N_CHANNELS).astype(np.uint8), at
 
 
-def keep_first(
+def _keep_first(
     cells: Cells, place: NDArray[np.int64], kept: NDArray[np.bool_], report: BuildReport
 ) -> NDArray[np.bool_]:
     """(n_cells,) which cells are the first of their bin and energy; the others are noted.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "ENERGY_FIELDS",
     "TIME_ENCODING",
     "TIME_FIELDS",
     "coverage",
@@ -69,6 +70,27 @@ TIME_FIELDS = (
     ),
 )
 """The time axis, the same in every dataset."""
+
+ENERGY_FIELDS = (
+    Field(
+        "energy",
+        ("energy",),
+        "float64",
+        "keV",
+        "middle of the energy band; lower bound of an open band",
+        coordinate=True,
+        attrs={"bounds": "energy_bounds"},
+    ),
+    Field(
+        "energy_bounds",
+        ("energy", "bound"),
+        "float64",
+        "keV",
+        "lower and upper bound of the energy band",
+        coordinate=True,
+    ),
+)
+"""The energy axis in keV."""
 
 
 def state_field(

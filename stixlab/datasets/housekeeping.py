@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from stixlab.datasets.bins import times_of_packets
 from stixlab.datasets.construction import TIME_FIELDS, make_dataset
 from stixlab.datasets.housekeeping_fields import MAXI_FIELDS, MINI_FIELDS
 from stixlab.datasets.report import BuildReport
@@ -71,20 +70,10 @@ def build_maxi(columns: Columns, clock: ClockTable, report: BuildReport) -> list
 
 
 def _build(spec: DatasetSpec, columns: Columns, clock: ClockTable, report: BuildReport) -> list[xr.Dataset]:
-    block = columns.block
-    report.leave_out(~block.synchronised, block.source_offset, "on-board time is not synchronised")
-    usable = np.flatnonzero(block.synchronised)
-    if not usable.size:
+    packets, arrays = times_of_packets(columns, clock, report)
+    if not packets.size:
         return []
-    coarse, fine = block.scet_coarse[usable].astype(np.uint32), block.scet_fine[usable].astype(np.uint16)
-    time = np.asarray(clock.to_utc(coarse, fine), dtype="datetime64[ns]")
-    arrays: dict[str, Any] = {
-        "time": time,
-        "time_bounds": np.repeat(time[:, None], 2, axis=1),
-        "scet_coarse": coarse,
-        "scet_fine": fine,
-    }
     for field in spec.fields:
         if field.source_parameter:
-            arrays[field.name] = columns.values[field.source_parameter][usable].astype(field.dtype)
+            arrays[field.name] = columns.values[field.source_parameter][packets].astype(field.dtype)
     return [make_dataset(spec, arrays, level="L0", attrs={})]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stixlab.datasets.bins import times_of_packets
 from stixlab.datasets.construction import TIME_FIELDS, make_dataset
 from stixlab.datasets.flare_flags import LOCATION_TEXT
 from stixlab.datasets.report import BuildReport
@@ -121,20 +121,12 @@ def build_flare_list(columns: Columns, clock: ClockTable, report: BuildReport) -
         One, or none if no packet is left. A list without a flare still says the state of the archive.
         Places of the list that hold no flare are 0, their times those of on-board time 0.
     """
-    block = columns.block
-    report.leave_out(~block.synchronised, block.source_offset, "on-board time is not synchronised")
-    packets = np.flatnonzero(block.synchronised)
+    packets, arrays = times_of_packets(columns, clock, report)
     if not packets.size:
         return []
-    coarse, fine = block.scet_coarse[packets].astype(np.uint32), block.scet_fine[packets].astype(np.uint16)
-    time = np.asarray(clock.to_utc(coarse, fine), dtype="datetime64[ns]")
     n_flares = columns[_N_FLARES][packets]
     valid = np.arange(N_LISTED) < n_flares[:, None]
-    arrays: dict[str, NDArray[Any]] = {
-        "time": time,
-        "time_bounds": np.repeat(time[:, None], 2, axis=1),
-        "scet_coarse": coarse,
-        "scet_fine": fine,
+    arrays |= {
         "flare": np.arange(1, N_LISTED + 1, dtype=np.uint8),
         "n_flares": n_flares.astype(np.uint8),
         "flare_valid": valid,

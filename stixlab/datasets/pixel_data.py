@@ -9,29 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.cells import Cells, Rows, find_rows, keep_first, kept_bands
+from stixlab.datasets import requests
+from stixlab.datasets.cells import Cells, Rows, find_rows, grid_of
 from stixlab.datasets.construction import TIME_FIELDS, make_dataset
 from stixlab.datasets.pixel_layouts import layouts_of
 from stixlab.datasets.report import BuildReport
-from stixlab.datasets.requests import (
-    ACCUMULATOR,
-    CHANNELS,
-    COUNTS_SCHEME,
-    COUNTS_VALID,
-    DETECTOR,
-    DETECTOR_MASK,
-    EDGE_MASK,
-    N_ACCUMULATORS,
-    PIXEL_MASK,
-    STATE_AND_LENGTH,
-    TRIGGERS_SCHEME,
-    bin_arrays,
-    edge_mask,
-    elements,
-    packed_scheme,
-    request_attrs,
-    structure_of,
-)
 from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS
 from stixlab.telemetry.assembly import Assembled
 from stixlab.timing.scet import ClockTable
@@ -70,15 +52,22 @@ PIXEL_SETS = Field(
     "pixels that are summed in each set, lowest bit: pixel 0; 0: the set was not sent",
     source_parameter="NIXD0407",
 )
-SETTINGS = (*STATE_AND_LENGTH, DETECTOR_MASK, PIXEL_MASK, PIXEL_SETS, EDGE_MASK, COUNTS_VALID)
+SETTINGS = (
+    *requests.STATE_AND_LENGTH,
+    requests.DETECTOR_MASK,
+    requests.PIXEL_MASK,
+    PIXEL_SETS,
+    requests.EDGE_MASK,
+    requests.COUNTS_VALID,
+)
 """Settings of all pixel data."""
 ACCUMULATED = ("time", "accumulator")
 _COMPRESSED = (
     *TIME_FIELDS,
-    DETECTOR,
+    requests.DETECTOR,
     PIXEL,
-    ACCUMULATOR,
-    *CHANNELS,
+    requests.ACCUMULATOR,
+    *requests.CHANNELS,
     Field(
         "counts_code", _CUBE, "uint8", "1", "counts, compressed on board; 0 where none were sent",
         source_parameter="NIX00260",
@@ -88,8 +77,8 @@ _COMPRESSED = (
         source_parameter="NIX00242 to NIX00257",
     ),
     *SETTINGS,
-    COUNTS_SCHEME,
-    TRIGGERS_SCHEME,
+    requests.COUNTS_SCHEME,
+    requests.TRIGGERS_SCHEME,
 )  # fmt: skip
 
 COMPRESSED_L0 = DatasetSpec("sci-xray-cpd", "STIX compressed pixel data, codes as transmitted", _COMPRESSED)
@@ -101,10 +90,10 @@ RAW_L0 = DatasetSpec(
     "STIX raw pixel data, integers as transmitted",
     (
         *TIME_FIELDS,
-        DETECTOR,
+        requests.DETECTOR,
         PIXEL,
-        ACCUMULATOR,
-        *CHANNELS,
+        requests.ACCUMULATOR,
+        *requests.CHANNELS,
         Field(
             "counts", _CUBE, "uint32", "count", "counts; pixels without any are not sent",
             source_parameter="NIX00065",
@@ -123,23 +112,31 @@ _RAW_TRIGGERS = tuple(f"NIX{n:05}" for n in range(408, 424))
 
 
 def _axes_and_settings(
-    assembled: Assembled, clock: ClockTable, rows: Rows, pixel: NDArray[np.uint8], sets: NDArray[np.uint16]
+    assembled: Assembled,
+    clock: ClockTable,
+    rows: Rows,
+    *,
+    channels: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    pixel: NDArray[np.uint8],
+    sets: NDArray[np.uint16],
 ) -> dict[str, NDArray[Any]]:
-    """Axes and settings of pixel data, except those of the energies.
+    """Axes and settings of pixel data.
 
     Parameters
     ----------
+    channels : two of (energy,)
+        Lowest and highest of each band.
     pixel : (pixel,)
     sets : (time, pixel)
     """
-    columns = assembled.columns
+    low, high = channels
     return {
-        **bin_arrays(assembled.time_stamp, rows.start, rows.duration, clock),
+        **requests.common_arrays(
+            assembled, clock, start=rows.start, duration=rows.duration, head=rows.head, low=low, high=high
+        ),
         "detector": np.arange(1, N_DETECTORS + 1, dtype=np.uint8),
         "pixel": pixel,
-        "accumulator": np.arange(N_ACCUMULATORS, dtype=np.uint8),
-        "rate_control_state": columns["NIX00401"][rows.head].astype(np.uint8),
-        "detector_mask": columns["NIX00407"][rows.head].astype(np.uint32),
+        "accumulator": np.arange(requests.N_ACCUMULATORS, dtype=np.uint8),
         "pixel_sets": sets,
         "pixel_mask": np.bitwise_or.reduce(sets, axis=1).astype(np.uint16),
     }
@@ -172,35 +169,28 @@ def build_pixel_data(assembled: Assembled, clock: ClockTable, report: BuildRepor
     fits = n_codes == layouts.n_codes[layouts.index[cells.structure]]
     cells.leave_out(~fits, report, "the number of counts does not fit the masks of detectors and pixels")
     fits &= cells.check_bands(report)
-    rows = find_rows(assembled, cells.structure[fits])
-    if not len(rows.start):
+    grid = grid_of(assembled, cells, fits, report)
+    if grid is None:
         return None
-    low, high, band = kept_bands(cells, fits)
-    place = rows.of_structure[cells.structure] * len(low) + band
-    fits &= keep_first(cells, place, fits, report)
-    out = np.zeros((len(rows.start) * len(low), N_DETECTORS * len(layouts.pixel)), dtype=np.uint8)
+    rows, n_energies = grid.rows, len(grid.low)
+    out = np.zeros((grid.size, N_DETECTORS * len(layouts.pixel)), dtype=np.uint8)
     first = np.cumsum(n_codes) - n_codes
-    for number in np.unique(layouts.index[cells.structure[fits]]).tolist():
-        mine = np.flatnonzero(fits & (layouts.index[cells.structure] == number))
-        _place(out, place[mine], columns["NIX00260"], first[mine], layouts.places(number))
-    cube = out.reshape(len(rows.start), len(low), -1).transpose(0, 2, 1)
-    valid = np.zeros(len(out), dtype=bool)
-    valid[place[fits]] = True
-    scheme_of = rows.packet
+    for number in np.unique(layouts.index[cells.structure[grid.kept]]).tolist():
+        mine = np.flatnonzero(grid.kept & (layouts.index[cells.structure] == number))
+        _place(out, grid.place[mine], columns["NIX00260"], first[mine], layouts.places(number))
+    cube = out.reshape(len(rows.start), n_energies, -1).transpose(0, 2, 1)
+    sets = layouts.sets_on_axis[layouts.index[rows.head]]
     arrays = {
         **_axes_and_settings(
-            assembled, clock, rows, layouts.pixel, layouts.sets_on_axis[layouts.index[rows.head]]
+            assembled, clock, rows, channels=(grid.low, grid.high), pixel=layouts.pixel, sets=sets
         ),
-        "channel_low": low,
-        "channel_high": high,
-        "energy_edge_mask": np.full(len(rows.start), edge_mask(low, high), dtype=np.uint64),
-        "counts_code": np.ascontiguousarray(cube).reshape(len(rows.start), N_DETECTORS, -1, len(low)),
+        "counts_code": np.ascontiguousarray(cube).reshape(len(rows.start), N_DETECTORS, -1, n_energies),
         "triggers_code": np.stack([columns[n][rows.head] for n in _TRIGGERS], axis=1).astype(np.uint8),
-        "counts_valid": valid.reshape(len(rows.start), len(low)),
-        "counts_scheme": packed_scheme(columns, "NIX00260")[scheme_of],
-        "triggers_scheme": packed_scheme(columns, _TRIGGERS[0])[scheme_of],
+        "counts_valid": grid.valid,
+        "counts_scheme": requests.packed_scheme(columns, "NIX00260")[rows.packet],
+        "triggers_scheme": requests.packed_scheme(columns, _TRIGGERS[0])[rows.packet],
     }
-    return make_dataset(_SPECS[assembled.ssid], arrays, level="L0", attrs=request_attrs(assembled))
+    return make_dataset(_SPECS[assembled.ssid], arrays, level="L0", attrs=requests.request_attrs(assembled))
 
 
 def _place(
@@ -211,7 +201,7 @@ def _place(
     places: NDArray[np.int64],
 ) -> None:
     """Put the codes of cells of one layout to their places among detectors and pixels."""
-    block = codes[elements(first, len(places))].reshape(len(rows), len(places))
+    block = codes[requests.elements(first, len(places))].reshape(len(rows), len(places))
     if len(places) == out.shape[1] and (np.diff(places) == 1).all():
         out[rows] = block
         return
@@ -227,7 +217,7 @@ def build_raw_pixel_data(assembled: Assembled, clock: ClockTable, report: BuildR
     sent; of a bin beside a missing packet it is not known whether they had none: ``counts_valid`` is false.
     """
     columns = assembled.columns
-    structure = structure_of(columns["NIX00406"])
+    structure = requests.structure_of(columns["NIX00406"])
     n_structures = len(columns["NIX00406"])
     rows = find_rows(assembled, np.arange(n_structures))
     if not len(rows.start):
@@ -247,16 +237,18 @@ def build_raw_pixel_data(assembled: Assembled, clock: ClockTable, report: BuildR
     sets = columns["NIXD0407"].astype(np.int64)[rows.head, None] & 1 << np.arange(N_PIXELS)
     arrays = {
         **_axes_and_settings(
-            assembled, clock, rows, np.arange(N_PIXELS, dtype=np.uint8), sets.astype(np.uint16)
+            assembled,
+            clock,
+            rows,
+            channels=(channels, channels.copy()),
+            pixel=np.arange(N_PIXELS, dtype=np.uint8),
+            sets=sets.astype(np.uint16),
         ),
-        "channel_low": channels,
-        "channel_high": channels.copy(),
-        "energy_edge_mask": np.full(len(rows.start), edge_mask(channels, channels), dtype=np.uint64),
         "counts": counts,
         "triggers": np.stack([columns[n][rows.head] for n in _RAW_TRIGGERS], axis=1).astype(np.uint32),
         "counts_valid": valid,
     }
-    return make_dataset(RAW_L0, arrays, level="L0", attrs=request_attrs(assembled))
+    return make_dataset(RAW_L0, arrays, level="L0", attrs=requests.request_attrs(assembled))
 
 
 def _sample_counts(n_bytes: NDArray[Any], values: NDArray[Any]) -> NDArray[np.uint32]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stixlab.datasets.bands import ENERGY_FIELDS, BandedPacket, banded_arrays
+from stixlab.datasets.bands import BandedPacket, banded_arrays
 from stixlab.datasets.bins import INTEGRATION_TIME, pack_scheme, unpack_scheme
-from stixlab.datasets.construction import TIME_FIELDS, make_dataset
+from stixlab.datasets.construction import ENERGY_FIELDS, TIME_FIELDS, make_dataset
 from stixlab.datasets.report import BuildReport
 from stixlab.telemetry.decode import Columns
 from stixlab.timing.scet import ClockTable
@@ -15,7 +15,7 @@ from stixlab.vocabulary import DatasetSpec, Field
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ENERGY_FIELDS", "LIGHTCURVE", "LIGHTCURVE_L0", "build_lightcurve", "pack_scheme", "unpack_scheme"]
+__all__ = ["LIGHTCURVE", "LIGHTCURVE_L0", "build_lightcurve", "pack_scheme", "unpack_scheme"]
 
 _SETTING_FIELDS = (
     Field(

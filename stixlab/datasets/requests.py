@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.bins import pack_scheme
+from stixlab.datasets.bins import pack_scheme, times_of_bins
+from stixlab.datasets.construction import ENERGY_FIELDS
 from stixlab.telemetry.assembly import Assembled
 from stixlab.telemetry.columns import Columns
 from stixlab.telemetry.schemes import effective_scheme
@@ -27,7 +29,7 @@ __all__ = [
     "PIXEL_MASK",
     "STATE_AND_LENGTH",
     "TRIGGERS_SCHEME",
-    "bin_arrays",
+    "common_arrays",
     "edge_mask",
     "elements",
     "is_synchronised",
@@ -72,22 +74,10 @@ CHANNELS = (
 )
 """The energy axis as transmitted."""
 ENERGY = (
-    Field(
-        "energy",
-        ("energy",),
-        "float64",
-        "keV",
-        "middle of the energy band; lower bound of an open band",
-        coordinate=True,
-        attrs={"bounds": "energy_bounds"},
-    ),
-    Field(
-        "energy_bounds",
-        ("energy", "bound"),
-        "float64",
-        "keV",
-        "lower and upper bound of the energy band, by the channel table in force",
-        coordinate=True,
+    ENERGY_FIELDS[0],
+    replace(
+        ENERGY_FIELDS[1],
+        long_name="lower and upper bound of the energy band, by the channel table in force",
     ),
 )
 """The energy axis in keV."""
@@ -182,30 +172,40 @@ def is_synchronised(assembled: Assembled) -> bool:
     return 0 <= assembled.time_stamp < _SYNCHRONISED_BELOW
 
 
-def bin_arrays(
-    time_stamp: int, start: NDArray[np.int64], duration: NDArray[np.int64], clock: ClockTable
+def common_arrays(
+    assembled: Assembled,
+    clock: ClockTable,
+    *,
+    start: NDArray[np.int64],
+    duration: NDArray[np.int64],
+    head: NDArray[np.int64],
+    low: NDArray[np.uint8],
+    high: NDArray[np.uint8],
 ) -> dict[str, NDArray[Any]]:
-    """The time axis and the length of bins.
+    """Times, energies and settings that every request with counts has.
 
     Parameters
     ----------
-    time_stamp
-        On-board ticks of 1/65536 s from which the starts count.
-    start, duration : (time,), 0.1 s
+    assembled
+        One request.
     clock
         On-board time to UTC.
+    start, duration : (time,), 0.1 s
+        After the time stamp of the request; length of the bin.
+    head : (time,)
+        Structure of each bin that its settings are taken from.
+    low, high : (energy,)
+        Lowest and highest channel of each band.
     """
-    ticks = time_stamp + (start * FINE_PER_SECOND + 5) // 10
-    bounds = np.empty((len(start), 2), dtype="datetime64[ns]")
-    bounds[:, 0] = clock.ticks_to_utc(ticks)
-    length = (duration * 100_000_000).astype("timedelta64[ns]")
-    np.add(bounds[:, 0], length, out=bounds[:, 1])
+    columns = assembled.columns
+    ticks = assembled.time_stamp + (start * FINE_PER_SECOND + 5) // 10
     return {
-        "time": bounds[:, 0] + length // 2,
-        "time_bounds": bounds,
-        "scet_coarse": (ticks >> 16).astype(np.uint32),
-        "scet_fine": (ticks & 0xFFFF).astype(np.uint16),
-        "integration_time": (duration / 10).astype(np.float32),
+        **times_of_bins(ticks, duration, clock),
+        "channel_low": low,
+        "channel_high": high,
+        "energy_edge_mask": np.full(len(start), edge_mask(low, high), dtype=np.uint64),
+        "rate_control_state": columns["NIX00401"][head].astype(np.uint8),
+        "detector_mask": columns["NIX00407"][head].astype(np.uint32),
     }
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.bands import ENERGY_FIELDS
 from stixlab.datasets.bins import (
     DURATION,
     INTEGRATION_TIME,
@@ -21,7 +20,7 @@ from stixlab.datasets.bins import (
     times_of_bins,
     usable_bins,
 )
-from stixlab.datasets.construction import TIME_FIELDS, make_dataset, step_ticks
+from stixlab.datasets.construction import ENERGY_FIELDS, TIME_FIELDS, make_dataset, step_ticks
 from stixlab.datasets.quicklook import LIGHTCURVE, LIGHTCURVE_L0
 from stixlab.datasets.report import BuildReport
 from stixlab.instrument.detectors import N_DETECTORS

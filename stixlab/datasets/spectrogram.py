@@ -8,24 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stixlab.datasets import requests
 from stixlab.datasets.construction import TIME_FIELDS, make_dataset
 from stixlab.datasets.report import BuildReport
-from stixlab.datasets.requests import (
-    CHANNELS,
-    COUNTS_SCHEME,
-    COUNTS_VALID,
-    DETECTOR_MASK,
-    EDGE_MASK,
-    PIXEL_MASK,
-    STATE_AND_LENGTH,
-    TRIGGERS_SCHEME,
-    bin_arrays,
-    edge_mask,
-    elements,
-    packed_scheme,
-    request_attrs,
-    structure_of,
-)
 from stixlab.telemetry.assembly import Assembled
 from stixlab.telemetry.columns import Columns
 from stixlab.telemetry.data_times import start_offsets
@@ -37,14 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SETTINGS", "SPECTROGRAM_L0", "build_spectrogram"]
 
-SETTINGS = (*STATE_AND_LENGTH, DETECTOR_MASK, PIXEL_MASK, EDGE_MASK, COUNTS_VALID)
+SETTINGS = (
+    *requests.STATE_AND_LENGTH,
+    requests.DETECTOR_MASK,
+    requests.PIXEL_MASK,
+    requests.EDGE_MASK,
+    requests.COUNTS_VALID,
+)
 """Settings of a spectrogram."""
 SPECTROGRAM_L0 = DatasetSpec(
     "sci-xray-spec",
     "STIX spectrogram, codes as transmitted",
     (
         *TIME_FIELDS,
-        *CHANNELS,
+        *requests.CHANNELS,
         Field(
             "counts_code",
             ("time", "energy"),
@@ -62,8 +53,8 @@ SPECTROGRAM_L0 = DatasetSpec(
             source_parameter="NIX00267",
         ),
         *SETTINGS,
-        COUNTS_SCHEME,
-        TRIGGERS_SCHEME,
+        requests.COUNTS_SCHEME,
+        requests.TRIGGERS_SCHEME,
     ),
 )
 """Level 0 of a spectrogram."""
@@ -121,27 +112,30 @@ def build_spectrogram(assembled: Assembled, clock: ClockTable, report: BuildRepo
     structure = samples.structure[order]
     packet = samples.packet[structure]
     arrays: dict[str, NDArray[Any]] = {
-        **bin_arrays(assembled.time_stamp, samples.start[order], samples.duration[order], clock),
-        "channel_low": low,
-        "channel_high": high,
-        "energy_edge_mask": np.full(len(order), edge_mask(low, high), dtype=np.uint64),
-        "rate_control_state": columns["NIX00401"][structure].astype(np.uint8),
-        "detector_mask": columns["NIX00407"][structure].astype(np.uint32),
+        **requests.common_arrays(
+            assembled,
+            clock,
+            start=samples.start[order],
+            duration=samples.duration[order],
+            head=structure,
+            low=low,
+            high=high,
+        ),
         "pixel_mask": columns["NIXD0407"][structure].astype(np.uint16),
         "counts_code": codes,
         "counts_valid": valid,
         "triggers_code": columns["NIX00267"][order].astype(np.uint8),
-        "counts_scheme": packed_scheme(columns, "NIX00268")[packet],
-        "triggers_scheme": packed_scheme(columns, "NIX00267")[packet],
+        "counts_scheme": requests.packed_scheme(columns, "NIX00268")[packet],
+        "triggers_scheme": requests.packed_scheme(columns, "NIX00267")[packet],
     }
-    return make_dataset(SPECTROGRAM_L0, arrays, level="L0", attrs=request_attrs(assembled))
+    return make_dataset(SPECTROGRAM_L0, arrays, level="L0", attrs=requests.request_attrs(assembled))
 
 
 def _samples(columns: Columns) -> _Samples:
     """Start and length of each sample."""
     n_samples = columns["NIX00089"].astype(np.int64)
     start, _ = start_offsets(columns)
-    structure = structure_of(n_samples)
+    structure = requests.structure_of(n_samples)
     packet = np.repeat(np.arange(len(columns)), columns.counts("NIX00089"))
     closing = columns["NIX00269"].astype(np.int64)[structure]
     # a structure without samples has no time of its own
@@ -208,7 +202,7 @@ def _codes(
     for number in np.unique(kind).tolist():
         mine = np.flatnonzero(kind == number)
         places = kinds[number][kinds[number] >= 0]
-        block = values[elements(begin[order[mine]], len(places))].reshape(len(mine), len(places))
+        block = values[requests.elements(begin[order[mine]], len(places))].reshape(len(mine), len(places))
         codes[mine[:, None], places] = block
         valid[mine[:, None], places] = True
     return codes, valid

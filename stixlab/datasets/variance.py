@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.bands import ENERGY_FIELDS, packets_by_bounds
-from stixlab.datasets.bins import INTEGRATION_TIME, Bins, usable_bins
-from stixlab.datasets.construction import TIME_FIELDS, make_dataset
+from stixlab.datasets.bands import bins_by_bounds
+from stixlab.datasets.bins import INTEGRATION_TIME, usable_bins
+from stixlab.datasets.construction import ENERGY_FIELDS, TIME_FIELDS, make_dataset
 from stixlab.datasets.quicklook import LIGHTCURVE
 from stixlab.datasets.report import BuildReport
-from stixlab.instrument.energy_channels import band_centres
 from stixlab.telemetry.decode import Columns
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import DatasetSpec, Field
@@ -134,11 +133,8 @@ def build_variance(columns: Columns, clock: ClockTable, report: BuildReport) -> 
     report.leave_out(empty, columns.block.source_offset, "energy mask has no channel")
     n_bins = np.where(empty, 0, n_bins)
     datasets = []
-    for bounds, packets in packets_by_bounds(columns, clock, mask, n_bins, _one_band):
-        bins = Bins.of(columns, packets, n_bins)
-        arrays = bins.times(clock) | {
-            "energy": band_centres(bounds),
-            "energy_bounds": bounds,
+    for bins, axes in bins_by_bounds(columns, clock, mask, n_bins, _one_band):
+        arrays = axes | {
             "variance_code": bins.values("NIX00281")[:, None],
             "samples_per_variance": bins.spread("NIX00279", "uint8"),
             "detector_mask": bins.spread("NIX00407", "uint32"),

@@ -7,26 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.cells import Cells, find_rows, keep_first, kept_bands
+from stixlab.datasets import requests
+from stixlab.datasets.cells import Cells, Grid, grid_of
 from stixlab.datasets.construction import TIME_FIELDS, make_dataset
 from stixlab.datasets.report import BuildReport
-from stixlab.datasets.requests import (
-    ACCUMULATOR,
-    CHANNELS,
-    COUNTS_SCHEME,
-    COUNTS_VALID,
-    DETECTOR,
-    DETECTOR_MASK,
-    EDGE_MASK,
-    N_ACCUMULATORS,
-    STATE_AND_LENGTH,
-    TRIGGERS_SCHEME,
-    bin_arrays,
-    edge_mask,
-    packed_scheme,
-    request_attrs,
-    structure_of,
-)
 from stixlab.instrument.detectors import N_DETECTORS
 from stixlab.telemetry.assembly import Assembled
 from stixlab.telemetry.schemes import SchemeProblem, scheme_problems
@@ -42,8 +26,8 @@ _MASKS = ("NIXD0407", "NIXD0444", "NIXD0445", "NIXD0446", "NIXD0447")
 _TRIGGERS = tuple(f"NIX{n:05}" for n in range(242, 258))
 _BY_DETECTOR = ("time", "detector", "energy")
 SETTINGS = (
-    *STATE_AND_LENGTH,
-    DETECTOR_MASK,
+    *requests.STATE_AND_LENGTH,
+    requests.DETECTOR_MASK,
     *(
         Field(
             f"pixel_mask_{i}",
@@ -58,8 +42,8 @@ SETTINGS = (
         )
         for i, name in enumerate(_MASKS, start=1)
     ),
-    EDGE_MASK,
-    COUNTS_VALID,
+    requests.EDGE_MASK,
+    requests.COUNTS_VALID,
     Field(
         "detector_valid",
         _BY_DETECTOR,
@@ -79,9 +63,9 @@ VISIBILITY_L0 = DatasetSpec(
     "STIX visibilities, codes as transmitted",
     (
         *TIME_FIELDS,
-        DETECTOR,
-        ACCUMULATOR,
-        *CHANNELS,
+        requests.DETECTOR,
+        requests.ACCUMULATOR,
+        *requests.CHANNELS,
         Field("real_code", _BY_DETECTOR, "uint8", "1", "real part, compressed", source_parameter="NIX00263"),
         Field(
             "imaginary_code", _BY_DETECTOR, "uint8", "1", "imaginary part, compressed",
@@ -93,9 +77,9 @@ VISIBILITY_L0 = DatasetSpec(
             source_parameter="NIX00242 to NIX00257",
         ),
         *SETTINGS,
-        COUNTS_SCHEME,
+        requests.COUNTS_SCHEME,
         FLUX_SCHEME,
-        TRIGGERS_SCHEME,
+        requests.TRIGGERS_SCHEME,
     ),
 )  # fmt: skip
 """Level 0 of visibilities."""
@@ -121,52 +105,60 @@ def build_visibility(assembled: Assembled, clock: ClockTable, report: BuildRepor
     """
     columns = assembled.columns
     cells = Cells.of(assembled, columns["NIX00258"], columns["NIXD0016"], columns["NIXD0017"])
-    fits = cells.check_bands(report)
-    rows = find_rows(assembled, cells.structure[fits])
-    if not len(rows.start):
+    grid = grid_of(assembled, cells, cells.check_bands(report), report)
+    if grid is None:
         return None
-    low, high, band = kept_bands(cells, fits)
-    place = rows.of_structure[cells.structure] * len(low) + band
-    fits &= keep_first(cells, place, fits, report)
-    n_times, n_energies, head, packet = len(rows.start), len(low), rows.head, rows.packet
-    cell = structure_of(columns["NIX00262"])
+    rows, packet = grid.rows, grid.rows.packet
+    flux = np.zeros(grid.size, dtype=np.uint8)
+    flux[grid.place[grid.kept]] = columns["NIX00261"][grid.kept]
+    arrays: dict[str, NDArray[Any]] = {
+        **requests.common_arrays(
+            assembled,
+            clock,
+            start=rows.start,
+            duration=rows.duration,
+            head=rows.head,
+            low=grid.low,
+            high=grid.high,
+        ),
+        **{f"pixel_mask_{i}": columns[n][rows.head].astype(np.uint16) for i, n in enumerate(_MASKS, start=1)},
+        **_parts(cells, grid, report),
+        "detector": np.arange(1, N_DETECTORS + 1, dtype=np.uint8),
+        "accumulator": np.arange(requests.N_ACCUMULATORS, dtype=np.uint8),
+        "flux_code": flux.reshape(grid.shape),
+        "triggers_code": np.stack([columns[n][rows.head] for n in _TRIGGERS], axis=1).astype(np.uint8),
+        "counts_valid": grid.valid,
+        "counts_scheme": requests.packed_scheme(columns, "NIX00263")[packet],
+        "flux_scheme": requests.packed_scheme(columns, "NIX00261")[packet],
+        "triggers_scheme": requests.packed_scheme(columns, _TRIGGERS[0])[packet],
+    }
+    attrs = requests.request_attrs(assembled)
+    attrs["without_sign"] = int((scheme_problems(columns) & SchemeProblem.NO_SIGN).any())
+    return make_dataset(VISIBILITY_L0, arrays, level="L0", attrs=attrs)
+
+
+def _parts(cells: Cells, grid: Grid, report: BuildReport) -> dict[str, NDArray[Any]]:
+    """Real and imaginary parts, and where they were received, (time, detector, energy) each.
+
+    Cells with a detector that there is not are noted; their other detectors stay.
+    """
+    columns = cells.columns
+    cell = requests.structure_of(columns["NIX00262"])
     detector = columns["NIX00100"].astype(np.int64)
     known = detector < N_DETECTORS
     beyond = np.zeros(len(cells.structure), dtype=bool)
     beyond[cell[~known]] = True
     cells.leave_out(beyond, report, f"visibilities of detectors beyond {N_DETECTORS}")
-    used = known & fits[cell]
-    valid = np.zeros(n_times * n_energies, dtype=bool)
-    valid[place[fits]] = True
-    flux = np.zeros(n_times * n_energies, dtype=np.uint8)
-    flux[place[fits]] = columns["NIX00261"][fits]
+    used = known & grid.kept[cell]
+    where = (grid.place[cell[used]], detector[used])
 
     def by_detector(values: NDArray[Any], dtype: type) -> NDArray[Any]:
-        cube: NDArray[Any] = np.zeros((n_times * n_energies, N_DETECTORS), dtype=dtype)
-        cube[place[cell[used]], detector[used]] = values[used]
-        return np.ascontiguousarray(cube.reshape(n_times, n_energies, N_DETECTORS).transpose(0, 2, 1))
+        cube: NDArray[Any] = np.zeros((grid.size, N_DETECTORS), dtype=dtype)
+        cube[where] = values[used]
+        return np.ascontiguousarray(cube.reshape(*grid.shape, N_DETECTORS).transpose(0, 2, 1))
 
-    masks = {f"pixel_mask_{i}": columns[n][head].astype(np.uint16) for i, n in enumerate(_MASKS, start=1)}
-    arrays: dict[str, NDArray[Any]] = {
-        **bin_arrays(assembled.time_stamp, rows.start, rows.duration, clock),
-        **masks,
-        "detector": np.arange(1, N_DETECTORS + 1, dtype=np.uint8),
-        "accumulator": np.arange(N_ACCUMULATORS, dtype=np.uint8),
-        "channel_low": low,
-        "channel_high": high,
-        "energy_edge_mask": np.full(n_times, edge_mask(low, high), dtype=np.uint64),
-        "rate_control_state": columns["NIX00401"][head].astype(np.uint8),
-        "detector_mask": columns["NIX00407"][head].astype(np.uint32),
+    return {
         "real_code": by_detector(columns["NIX00263"], np.uint8),
         "imaginary_code": by_detector(columns["NIX00264"], np.uint8),
-        "flux_code": flux.reshape(n_times, n_energies),
-        "triggers_code": np.stack([columns[n][head] for n in _TRIGGERS], axis=1).astype(np.uint8),
-        "counts_valid": valid.reshape(n_times, n_energies),
         "detector_valid": by_detector(np.ones(len(detector), dtype=bool), bool),
-        "counts_scheme": packed_scheme(columns, "NIX00263")[packet],
-        "flux_scheme": packed_scheme(columns, "NIX00261")[packet],
-        "triggers_scheme": packed_scheme(columns, _TRIGGERS[0])[packet],
     }
-    attrs = request_attrs(assembled)
-    attrs["without_sign"] = int((scheme_problems(columns) & SchemeProblem.NO_SIGN).any())
-    return make_dataset(VISIBILITY_L0, arrays, level="L0", attrs=attrs)

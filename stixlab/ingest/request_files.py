@@ -50,10 +50,27 @@ def write_request_fits(
         If the data depart from their declaration.
     """
     from stixlab.products.formats.fits import write_fits
-    from stixlab.products.formats.fits_layout import can_write, fits_folder, request_fits_name
+    from stixlab.products.formats.fits_layout import can_write
 
     if not can_write(product.type):
         return replace(product, fits="", fits_sha256="", fits_bytes=0)
+    key = _fits_key(product, ds, part)
+    created = product.created or datetime.now(UTC).replace(microsecond=0)
+    sha256, size = write_fits(
+        ds,
+        archive.target(key),
+        version=product.version,
+        created=created,
+        complete=product.complete,
+        keywords=place_keywords(ds, place, archive),
+    )
+    return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)
+
+
+def _fits_key(product: Product, ds: Any, part: int) -> str:
+    """Where the file of a product stands in the archive."""
+    from stixlab.products.formats.fits_layout import fits_folder, request_fits_name
+
     bounds = ds["time_bounds"].to_numpy()
     again = _SENT_AGAIN.search(product.request)
     # What was sent twice has the numbers and times of what was sent first: it counts on from there.
@@ -70,14 +87,4 @@ def write_request_fits(
         part=number,
     )
     folder = fits_folder(product.level, bounds.min().astype("datetime64[D]"), product.type)
-    key = f"{'' if product.origin == FLIGHT else product.origin + '/'}{folder}/{name}"
-    created = product.created or datetime.now(UTC).replace(microsecond=0)
-    sha256, size = write_fits(
-        ds,
-        archive.target(key),
-        version=product.version,
-        created=created,
-        complete=product.complete,
-        keywords=place_keywords(ds, place, archive),
-    )
-    return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)
+    return f"{'' if product.origin == FLIGHT else product.origin + '/'}{folder}/{name}"

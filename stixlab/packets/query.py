@@ -75,12 +75,10 @@ class PacketQuery:
         versions, clock
         start, end
             UTC or on-board time; packets in ``[start, end)``.
-        spid
-            Number of a structure, or several.
+        spid, request
+            Number of a structure, of a science request; or several.
         service, subtype, ssid, apid
             Fields of the header.
-        request
-            Number of a science request.
         status
             Such as ``ok``, ``truncated``, ``unknown``.
         file
@@ -97,11 +95,8 @@ class PacketQuery:
         TimeError
             If a time cannot be read.
         """
-        low, high = _time(start, clock), _time(end, clock)
-        if low is not None and high is not None and low >= high:
-            raise ParameterError(f"packets: expected start before end; found {low} and {high}")
-        if origin is not None and origin not in ORIGINS:
-            raise ParameterError(f"origin: expected {' or '.join(ORIGINS)}; found {origin!r}")
+        low, high = _range(start, end, clock)
+        _check_origin(origin)
         return cls(
             start=low,
             end=high,
@@ -115,6 +110,20 @@ class PacketQuery:
             file=file.strip(),
             origin=origin,
         )
+
+
+def _range(
+    start: Time | None, end: Time | None, clock: ClockTable
+) -> tuple[np.datetime64 | None, np.datetime64 | None]:
+    low, high = _time(start, clock), _time(end, clock)
+    if low is not None and high is not None and low >= high:
+        raise ParameterError(f"packets: expected start before end; found {low} and {high}")
+    return low, high
+
+
+def _check_origin(origin: str | None) -> None:
+    if origin is not None and origin not in ORIGINS:
+        raise ParameterError(f"origin: expected {' or '.join(ORIGINS)}; found {origin!r}")
 
 
 def _time(value: Time | None, clock: ClockTable) -> np.datetime64 | None:

@@ -104,26 +104,9 @@ def find_packets(
     # one more than asked for, to know whether there are more
     page = Page(limit + 1, newest_first, distinct)
     mark = None if after is None else _mark(page, catalog, archive, clock, after)
-    files = _files(catalog, query, versions, newest_first=newest_first)
-    looked = _Look(page, archive, query, clock, mark)
-    if mark is not None and distinct:
-        looked.note_before(files)
-    for raw_file in files:
-        if not count and page.is_full and _is_behind(raw_file, page, clock):
-            break
-        looked.into(raw_file, count=count)
-    more = len(page.ticks) > limit
-    page.cut(limit)
-    return table_of(
-        page,
-        archive,
-        versions,
-        clock,
-        total=looked.total if count else None,
-        more=more,
-        n_files=looked.n_files,
-        missing=looked.missing,
-    )
+    look = _Look(page, archive, query, clock, mark)
+    look.through(_files(catalog, query, versions, newest_first=newest_first), count=count)
+    return look.table(versions, limit, count=count)
 
 
 @dataclass
@@ -153,6 +136,30 @@ class _Look:
             return self._n
         keys = np.sort(np.concatenate([np.zeros(0, dtype=np.uint64), *self._keys]))
         return len(keys) and 1 + int(np.count_nonzero(keys[1:] != keys[:-1]))
+
+    def through(self, files: Sequence[RawFile], *, count: bool) -> None:
+        """Take what files have, in the order of the page; all of them if packets are counted, else until it is full."""
+        if self.mark is not None and self.page.distinct:
+            self.note_before(files)
+        for raw_file in files:
+            if not count and self.page.is_full and _is_behind(raw_file, self.page, self.clock):
+                break
+            self.into(raw_file, count=count)
+
+    def table(self, versions: Versions, limit: int, *, count: bool) -> PacketTable:
+        """The page without what was taken beyond its limit."""
+        more = len(self.page.ticks) > limit
+        self.page.cut(limit)
+        return table_of(
+            self.page,
+            self.archive,
+            versions,
+            self.clock,
+            total=self.total if count else None,
+            more=more,
+            n_files=self.n_files,
+            missing=self.missing,
+        )
 
     def into(self, raw_file: RawFile, *, count: bool) -> None:
         """Take what a file has."""

@@ -115,45 +115,51 @@ def light_curve_figure(
     SchemaError
         If the dataset is no light curve or has no energies.
     """
-    from bokeh.models import HoverTool
-
     curve = to_light_curve(ds)
     traces = _traces(curve, band_labels(ds), max_points)
     banner = origin_banner([str(ds.attrs.get("origin")), *(f.origin for f in flares)])
     figure = _empty_figure(height, banner)
     _shade_attenuator(figure, curve)
     _mark_spans(figure, flares)
+    reduced = len(curve) > max_points
     for n, trace in reversed(list(enumerate(traces))):
-        line = figure.line(
-            "time",
-            "shown",
-            source=_source(
-                f"band-{n}",
-                time=_milliseconds(trace.time),
-                counts=trace.counts.astype(np.float32),
-                shown=np.maximum(trace.counts, _LEAST).astype(np.float32),
-            ),
-            color=trace.colour,
-            line_width=1.1 if len(curve) > max_points else 1.5,
-            line_alpha=0.9,
-            line_join="round",
-            muted_alpha=0.12,
-            legend_label=trace.label,
-            name=trace.label,
-        )
-        figure.add_tools(
-            HoverTool(
-                renderers=[line],
-                tooltips=[("", trace.label), ("UTC", "@time{%F %T}"), ("counts in 4 s", "@counts{0,0}")],
-                formatters={"@time": "datetime"},
-                line_policy="nearest",
-                visible=n == 0,
-                description="Show values",
-            )
-        )
+        _draw_band(figure, n, trace, width=1.1 if reduced else 1.5)
     _mark_peaks(figure, flares)
-    _finish(figure, traces, reduced=len(curve) > max_points, n_bins=len(curve), banner=banner)
+    _finish(figure, traces, reduced=reduced, n_bins=len(curve), banner=banner)
     return figure
+
+
+def _draw_band(figure: Figure, number: int, trace: BandTrace, *, width: float) -> None:
+    """Line of a band, and the tool that tells its values; that of the first band is the one to be seen."""
+    from bokeh.models import HoverTool
+
+    line = figure.line(
+        "time",
+        "shown",
+        source=_source(
+            f"band-{number}",
+            time=_milliseconds(trace.time),
+            counts=trace.counts.astype(np.float32),
+            shown=np.maximum(trace.counts, _LEAST).astype(np.float32),
+        ),
+        color=trace.colour,
+        line_width=width,
+        line_alpha=0.9,
+        line_join="round",
+        muted_alpha=0.12,
+        legend_label=trace.label,
+        name=trace.label,
+    )
+    figure.add_tools(
+        HoverTool(
+            renderers=[line],
+            tooltips=[("", trace.label), ("UTC", "@time{%F %T}"), ("counts in 4 s", "@counts{0,0}")],
+            formatters={"@time": "datetime"},
+            line_policy="nearest",
+            visible=number == 0,
+            description="Show values",
+        )
+    )
 
 
 def _source(name: str, **columns: Any) -> Any:

@@ -54,25 +54,45 @@ def encode_command(
     writer = _Writer(command, definitions, values)
     writer.write(command.fields)
     body = writer.finish()
-    apid = command.apid if apid is None else apid
-    acknowledge = command.acknowledge if acknowledge is None else acknowledge
+    header = _header(
+        command,
+        len(body),
+        sequence_count=sequence_count,
+        apid=command.apid if apid is None else apid,
+        acknowledge=command.acknowledge if acknowledge is None else acknowledge,
+        source=source,
+        sequence_flags=sequence_flags,
+    )
+    return header + body + checksum(header + body).to_bytes(2)
+
+
+def _header(
+    command: Command,
+    n_bytes: int,
+    *,
+    sequence_count: int,
+    apid: int,
+    acknowledge: int,
+    source: int,
+    sequence_flags: int,
+) -> bytes:
+    """Header of the packet of a command whose parameters take some bytes."""
+    length = n_bytes + HEADER_BYTES + CHECKSUM_BYTES - 7
     for what, number, width in (
         ("APID", apid, 11),
         ("acknowledgement", acknowledge, 4),
         ("source", source, 8),
         ("sequence flags", sequence_flags, 2),
         ("sequence count", sequence_count, 14),
-        ("length", len(body) + HEADER_BYTES + CHECKSUM_BYTES - 7, 16),
+        ("length", length, 16),
     ):
-        _check_fits(f"telecommand {name}, {what}", number, width)
-    packet = (
+        _check_fits(f"telecommand {command.name}, {what}", number, width)
+    return (
         (TELECOMMAND << 11 | apid).to_bytes(2)
         + (sequence_flags << 14 | sequence_count).to_bytes(2)
-        + (len(body) + HEADER_BYTES + CHECKSUM_BYTES - 7).to_bytes(2)
+        + length.to_bytes(2)
         + bytes([PUS_VERSION << 4 | acknowledge, command.service, command.subtype, source])
-        + body
     )
-    return packet + checksum(packet).to_bytes(2)
 
 
 def _check_fits(where: str, number: int, width: int, *, signed: bool = False) -> None:

@@ -127,16 +127,23 @@ def decompress(
             f"{flat.size} codes"
         )
     parcels = _Parcels(flat, which.ravel().astype(np.int64), splits)
+    values, variances = _tables_in_use(parcels, used, np.dtype(value_dtype), strict=strict)
+    value, variance = _look_up(parcels, values, variances.astype(variance_dtype))
+    return value.reshape(shape), variance.reshape(shape)
+
+
+def _tables_in_use(
+    parcels: _Parcels, used: NDArray[np.int64], dtype: np.dtype[Any], *, strict: bool
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Values and variances of all codes of the schemes in use; what does not fit is an error, or 0 and NaN."""
     all_values, all_variances = _tables()
     values, variances = all_values[used].ravel(), all_variances[used].ravel()
-    dtype = np.dtype(value_dtype)
     fits = _fits(values, dtype)
     if not fits.all() and strict:
         _check_occurring(parcels, fits, dtype, used)
     if not fits.all():
         values, variances = np.where(fits, values, 0), np.where(fits, variances, np.nan)
-    value, variance = _look_up(parcels, values.astype(dtype), variances.astype(variance_dtype))
-    return value.reshape(shape), variance.reshape(shape)
+    return values.astype(dtype), variances
 
 
 @dataclass(frozen=True)

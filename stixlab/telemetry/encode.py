@@ -86,15 +86,8 @@ def encode(
     coarse = np.atleast_1d(np.asarray(scet_coarse)).astype(np.int64)
     n = len(coarse)
     eras = versions.eras_at(coarse) if era is None else np.broadcast_to(np.asarray(era, np.uint8), (n,))
-    programs, which = programs_of(spid, eras, versions)
-    layout = lay_out(programs)
+    out, offsets = _write_fields(spid, columns, eras, versions, spare)
     kind = versions.latest.packet_types[spid]
-    filled = dict(columns)
-    teller = _discriminating_column(layout, versions.latest.discriminators[kind.service, kind.subtype])
-    if teller is not None:
-        filled.setdefault(teller, kind.pi1)
-    packed = _pack(layout, which, filled)
-    out, offsets = _write(layout, which, packed, spare)
     head = make_headers(
         np.diff(offsets),
         service=kind.service,
@@ -117,6 +110,24 @@ def encode(
         versions=versions,
     )
     return block if era is None else replace(block, era=eras.astype(np.uint8))
+
+
+def _write_fields(
+    spid: int,
+    columns: Mapping[str, ArrayLike],
+    eras: NDArray[np.uint8],
+    versions: Versions,
+    spare: SpareBits | None,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Packets with all but their headers, and where each begins and ends, (n + 1,)."""
+    programs, which = programs_of(spid, eras, versions)
+    layout = lay_out(programs)
+    kind = versions.latest.packet_types[spid]
+    filled = dict(columns)
+    teller = _discriminating_column(layout, versions.latest.discriminators[kind.service, kind.subtype])
+    if teller is not None:
+        filled.setdefault(teller, kind.pi1)
+    return _write(layout, which, _pack(layout, which, filled), spare)
 
 
 def _discriminating_column(layout: Layout, place: Discriminator) -> str | None:

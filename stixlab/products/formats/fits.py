@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stixlab.datasets.construction import scet_key
 from stixlab.datasets.registry import get_spec
 from stixlab.errors import SchemaError
-from stixlab.files import new_file
+from stixlab.files import write_bytes
 from stixlab.instrument.detectors import mask_bits
 from stixlab.instrument.energy_channels import energy_edges
 from stixlab.products.formats.fits_cards import Cards
@@ -109,8 +109,7 @@ def write_fits(
         keywords=keywords,
     )
     content = b"".join(hdu.encode(created) for hdu in hdus)
-    with new_file(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest(), len(content)
 
 

@@ -1,4 +1,4 @@
-"""Times of the bins of FITS files of all makers, and which row of CONTROL holds for each."""
+"""Axes of FITS files of all makers: times of the bins, which row of CONTROL holds for each, energies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from numpy.typing import NDArray
 
 from stixlab.datasets.construction import step_ticks
 from stixlab.errors import FormatError, TimeError
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.timing import ClockTable, parse_utc
 
-__all__ = ["begin_of", "bin_times", "control_rows", "read_date", "scet_of_bins", "whole_numbers"]
+__all__ = [
+    "begin_of",
+    "bin_times",
+    "binned",
+    "control_rows",
+    "energy_bounds",
+    "on_board",
+    "read_date",
+    "scet_of_bins",
+    "whole_numbers",
+]
 
 
 def read_date(text: str, name: str) -> np.datetime64:
@@ -29,14 +39,14 @@ def read_date(text: str, name: str) -> np.datetime64:
         raise FormatError(f"{name}: expected DATE-BEG as yyyy-mm-ddThh:mm:ss.sss; found {text!r}") from None
 
 
-def begin_of(header: dict[str, Any], clock: ClockTable, name: str) -> np.datetime64:
+def begin_of(file: FitsFile, clock: ClockTable) -> np.datetime64:
     """UTC that the times of a file count from."""
-    text = str(header.get("DATE-BEG", header.get("DATE_BEG", ""))).strip()
+    text = str(file.header.get("DATE-BEG", file.header.get("DATE_BEG", ""))).strip()
     coarse, colon, fine = text.partition(":")
     if colon and coarse.isdigit() and fine.isdigit():
         utc = clock.to_utc(np.array([int(coarse)], dtype=np.uint32), np.array([int(fine)], dtype=np.uint16))
         return np.datetime64(np.asarray(utc, dtype="datetime64[ns]")[0])
-    return read_date(text, name)
+    return read_date(text, file.name)
 
 
 def bin_times(
@@ -60,16 +70,51 @@ def bin_times(
     return start + length // 2, np.stack([start, start + length], axis=1), length
 
 
-def control_rows(control: FitsTable, data: FitsTable, name: str) -> NDArray[np.int64]:
+def binned(file: FitsFile, clock: ClockTable) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
+    """Time axis and length of the bins of a quicklook file of others, and the row of CONTROL of each.
+
+    Raises
+    ------
+    FormatError
+        If a bin has no length, or a column is missing or does not fit.
+    """
+    time, bounds, length = bin_times(file.data, begin_of(file, clock))
+    row = control_rows(file)
+    tenths = np.rint(length.astype(np.int64) / 1e8).astype(np.int64)
+    if (tenths <= 0).any():
+        raise FormatError(
+            f"{file.name}: expected DATA.timedel above 0; found {length.min().astype(np.int64) / 1e9} s"
+        )
+    ticks = scet_of_bins(file.control, row, bounds[:, 0], tenths, clock=clock)
+    return {
+        "time": time,
+        "time_bounds": bounds,
+        "integration_time": (tenths / 10).astype(np.float32),
+        **on_board(ticks),
+    }, row
+
+
+def on_board(ticks: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """On-board times of bins as variables.
+
+    Parameters
+    ----------
+    ticks : (time,), 1/65536 s
+    """
+    return {"scet_coarse": (ticks >> 16).astype(np.uint32), "scet_fine": (ticks & 0xFFFF).astype(np.uint16)}
+
+
+def control_rows(file: FitsFile) -> NDArray[np.int64]:
     """Row of CONTROL that holds for each row of DATA."""
-    wanted = data["control_index"].reshape(-1).astype(np.int64)
+    control = file.control
+    wanted = file.data["control_index"].reshape(-1).astype(np.int64)
     index = control["index"].reshape(-1).astype(np.int64) if "index" in control else np.arange(len(control))
     order = np.argsort(index, kind="stable")
     place = np.searchsorted(index[order], wanted)
     found = order[np.minimum(place, len(order) - 1)] if len(order) else np.zeros(0, dtype=np.int64)
     if len(found) != len(wanted) or (index[found] != wanted).any():
         raise FormatError(
-            f"{name}: expected each DATA.control_index in CONTROL.index; some are not there; is it complete?"
+            f"{file.name}: expected each DATA.control_index in CONTROL.index; some are not there; is it complete?"
         )
     return np.asarray(found, dtype=np.int64)
 
@@ -81,7 +126,6 @@ def scet_of_bins(
     tenths: NDArray[np.int64],
     *,
     clock: ClockTable | None,
-    name: str,
 ) -> NDArray[np.int64]:
     """On-board time at the start of each bin, 1/65536 s.
 
@@ -99,8 +143,6 @@ def scet_of_bins(
         Length of a bin, 0.1 s.
     clock
         None if no packet is cut.
-    name
-        Of the file, for messages.
 
     Returns
     -------
@@ -120,7 +162,7 @@ def scet_of_bins(
     if cut.any():
         if clock is None:
             raise FormatError(
-                f"{name}: expected CONTROL.num_samples bins in each run; some are missing; is it complete?"
+                f"{control.file_name}: expected CONTROL.num_samples bins in each run; some are missing; is it complete?"
             )
         expected = np.asarray(
             clock.to_utc((packet >> 16).astype(np.uint32), (packet & 0xFFFF).astype(np.uint16)),
@@ -134,6 +176,12 @@ def scet_of_bins(
         missing = np.rint((np.where(cut, first, expected) - expected - shift) / bin_length).astype(np.int64)
         step = step + np.where(cut, np.clip(missing, 0, total - used), 0)[row]
     return np.asarray(packet[row] + step_ticks(step, tenths))
+
+
+def energy_bounds(energies: FitsTable) -> NDArray[np.float64]:
+    """Bounds of the rows of the table ENERGIES of a file of others, keV, (n, 2); the last may be open."""
+    high = energies["e_high"].astype(np.float64)
+    return np.column_stack([energies["e_low"].astype(np.float64), np.where(np.isfinite(high), high, np.inf)])
 
 
 def whole_numbers(data: FitsTable, column: str, largest: int) -> NDArray[np.float64]:

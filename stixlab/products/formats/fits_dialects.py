@@ -35,7 +35,7 @@ from stixlab.products.formats.fits_quicklooks import (
     read_variance,
 )
 from stixlab.products.formats.fits_science import read_request
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.products.merging import unique_order
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, REENCODED, SIMULATED, DatasetSpec
@@ -45,10 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_fits"]
 
-_Reader = Callable[
-    [DatasetSpec, dict[str, Any], dict[str, FitsTable], ClockTable, str],
-    tuple[dict[str, NDArray[Any]], dict[str, Any]],
-]
+_Reader = Callable[[DatasetSpec, FitsFile, ClockTable], tuple[dict[str, NDArray[Any]], dict[str, Any]]]
 
 _PACKETS = {t.packet: t.name for t in PRODUCT_TYPES.values()}
 _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
@@ -99,11 +96,11 @@ def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) ->
         If it is no FITS file, is damaged, is of another instrument, lacks something, or is of a product that is
         not read yet. The message says which.
     """
-    header, tables = _load(path, content)
-    name = path.name
+    file = _load(path, content)
+    header, name = file.header, file.name
     _check_instrument(header, name)
     level, product = str(header.get("LEVEL", "")).strip(), _product(header, name)
-    attrs = _attrs(header, tables, clock, name)
+    attrs = _attrs(file, clock)
     if is_aux_product(Path(str(header.get("FILENAME", "") or name))):
         return read_ephemeris(path, clock, attrs, content=content)
     if level == "CAL" and product == ENERGY_CALIBRATION.product:
@@ -111,17 +108,14 @@ def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) ->
     own = attrs["dialect"] == CREATOR
     _check_read(header, level, product, name, own=own)
     for needed in ("CONTROL", "DATA"):
-        if needed not in tables:
-            raise FormatError(
-                f"{name}: expected a table {needed}; found {', '.join(tables) or 'no table'}; is it complete?"
-            )
+        file.table(needed)  # an error if it is not there
     spec = get_spec(product)
     try:
         if own:
-            arrays = read_own(spec, header, tables, clock, name)
+            arrays = read_own(spec, file, clock)
             more = request_attrs(header) if is_request(product) else {}
         else:
-            arrays, more = _READERS[product](spec, header, tables, clock, name)
+            arrays, more = _READERS[product](spec, file, clock)
         if not is_request(product):
             arrays = _in_order(spec, arrays)
         return make_dataset(spec, arrays, level="L1", attrs=attrs | more)
@@ -149,7 +143,7 @@ def _check_read(header: Mapping[str, Any], level: str, product: str, name: str, 
         )
 
 
-def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, FitsTable]]:
+def _load(path: Path, content: bytes | None) -> FitsFile:
     """Keywords of the primary header and tables by name, in memory; checksums verified."""
     from astropy.io import fits
 
@@ -180,7 +174,7 @@ def _load(path: Path, content: bytes | None) -> tuple[dict[str, Any], dict[str, 
                 " fetch it again",
                 path=path,
             )
-    return header, tables
+    return FitsFile(path.name, header, tables)
 
 
 def _check_instrument(header: dict[str, Any], name: str) -> None:
@@ -210,9 +204,8 @@ def _in_order(spec: DatasetSpec, arrays: dict[str, NDArray[Any]]) -> dict[str, N
     return arrays if order is None else {k: v[order] if k in along else v for k, v in arrays.items()}
 
 
-def _attrs(
-    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> dict[str, Any]:
+def _attrs(file: FitsFile, clock: ClockTable) -> dict[str, Any]:
+    header, tables = file.header, file.tables
     versions: list[str] = []
     if "IDB_VERSIONS" in tables and "version" in tables["IDB_VERSIONS"]:
         versions = sorted({str(v).strip() for v in tables["IDB_VERSIONS"]["version"].tolist()})
@@ -228,7 +221,7 @@ def _attrs(
         "idb_version": ", ".join(v for v in versions if v != "unknown"),
         "clock": source,
         "source_level": str(header.get("LEVEL", "")).strip(),
-        "source_files": name,
+        "source_files": file.name,
         "dialect": CREATOR if creator == CREATOR else f"{str(header.get('LEVEL', '')).strip()} of {creator}",
     }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stixlab.datasets.ephemeris import EPHEMERIS
 from stixlab.ephemeris.provider import Ephemerides
 from stixlab.errors import SchemaError
-from stixlab.files import new_file
+from stixlab.files import write_bytes
 from stixlab.vocabulary import check
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def write_ephemeris_fits(
         buffer
     )
     content = buffer.getbuffer()
-    with new_file(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest(), len(content)
 
 

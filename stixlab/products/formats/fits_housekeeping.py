@@ -18,7 +18,7 @@ from stixlab.products.counts import total_error
 from stixlab.products.formats.fits_bins import begin_of, bin_times, control_rows, whole_numbers
 from stixlab.products.formats.fits_layout import FITS_UNITS
 from stixlab.products.formats.fits_lightcurve import COUNTS_ERRORS, settings_of_rows
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import DatasetSpec, Field
 
@@ -33,9 +33,7 @@ _SUBSPECTRA = ("subspec_num_points", "subspec_num_summed_channel", "subspec_lowe
 _TENTHS = 10
 
 
-def read_housekeeping(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> tuple[_Arrays, dict[str, Any]]:
+def read_housekeeping(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> tuple[_Arrays, dict[str, Any]]:
     """Arrays of a housekeeping report, a time for each packet; states are numbers again.
 
     Raises
@@ -43,9 +41,9 @@ def read_housekeeping(
     FormatError
         Naming the column that is missing, or the state that is not known.
     """
-    control, data = tables["CONTROL"], tables["DATA"]
-    time, _, _ = bin_times(data, begin_of(header, clock, name))
-    row = control_rows(control, data, name)
+    control, data = file.control, file.data
+    time, _, _ = bin_times(data, begin_of(file, clock))
+    row = control_rows(file)
     arrays: _Arrays = {
         "time": time,
         "time_bounds": np.repeat(time[:, None], 2, axis=1),
@@ -54,19 +52,19 @@ def read_housekeeping(
     }
     for field in spec.fields:
         if field.fits_name:
-            arrays[field.name] = _values(field, data, name)
+            arrays[field.name] = _values(field, data)
     return arrays, {}
 
 
-def _values(field: Field, data: FitsTable, name: str) -> NDArray[Any]:
+def _values(field: Field, data: FitsTable) -> NDArray[Any]:
     values = data[field.fits_name].reshape(-1)
     if "flag_values" in field.attrs and values.dtype.kind in "SUb":
-        return _states(field, values, name)
+        return _states(field, values, data.file_name)
     try:
         _, offset = FITS_UNITS.get(field.units, ("", 0.0))
         return np.asarray(values.astype(np.float64) - offset).astype(field.dtype)
     except ValueError as error:
-        raise FormatError(f"{name}: expected numbers in DATA.{field.fits_name}; {error}") from None
+        raise FormatError(f"{data.file_name}: expected numbers in DATA.{field.fits_name}; {error}") from None
 
 
 def _states(field: Field, values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -83,9 +81,7 @@ def _states(field: Field, values: NDArray[Any], name: str) -> NDArray[Any]:
     return np.array([known[w] for w in words], dtype=field.dtype)[index.reshape(-1)]
 
 
-def read_calibration(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> tuple[_Arrays, dict[str, Any]]:
+def read_calibration(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> tuple[_Arrays, dict[str, Any]]:
     """Arrays of energy calibration spectra of level 1, of which counts stand on all 1024 channels.
 
     Raises
@@ -95,25 +91,26 @@ def read_calibration(
 
     Notes
     -----
-    Durations of early files are a tenth of what they were: the live time is longer. They are put right.
+    The duration is that of CONTROL: DATA has it in whole units. In early files it is a tenth of what it was: the live
+    time is longer; it is put right. A run that was sent in several reports stands once, with the shortest of their
+    durations: see `stixlab.datasets.calibration_spectra`.
     """
-    control, data = tables["CONTROL"], tables["DATA"]
+    control, data = file.control, file.data
     counts = whole_numbers(data, "counts", np.iinfo(np.uint32).max)
     if counts.shape[1:] != (N_DETECTORS, N_PIXELS, N_CHANNELS):
         raise FormatError(
-            f"{name}: expected DATA.counts of (time, 32, 12, {N_CHANNELS}); found shape {counts.shape}"
+            f"{file.name}: expected DATA.counts of (time, 32, 12, {N_CHANNELS}); found shape {counts.shape}"
         )
-    column = data.first_of(COUNTS_ERRORS)
-    if column is None:
-        raise FormatError(f"{name}: expected a column {' or '.join(COUNTS_ERRORS)} in DATA; found neither")
-    row = control_rows(control, data, name)
-    _, bounds, length = bin_times(data, begin_of(header, clock, name))
+    column = data.one_of(COUNTS_ERRORS)
+    row = control_rows(file)
+    _, bounds, _ = bin_times(data, begin_of(file, clock))
     live = control.nanoseconds("live_time").reshape(-1)[row]
-    seconds = np.rint(length.astype(np.int64) / 1e9 * np.where(live > length.astype(np.int64), _TENTHS, 1))
+    length = control.nanoseconds("integration_time").reshape(-1)[row]
+    seconds = np.rint(length / 1e9 * np.where(live > length, _TENTHS, 1))
     stop = bounds[:, 0] + (seconds * 1e9).astype("timedelta64[ns]")
-    arrays = settings_of_rows(spec, control, row, name)
+    arrays = settings_of_rows(spec, control, row)
     middle = bounds[:, 0] + (stop - bounds[:, 0]) // 2
-    part = _subspectra(control, name)
+    part = _subspectra(control)
     valid = (part > 0) & mask_bits(arrays["detector_mask"], N_DETECTORS).astype(bool)[:, :, None, None]
     valid = valid & mask_bits(arrays["pixel_mask"], N_PIXELS).astype(bool)[:, None, :, None]
     edges = np.arange(N_CHANNELS + 1, dtype=np.float64)
@@ -138,24 +135,26 @@ def read_calibration(
         ),
     }
     arrays["counts_error"] = total_error(arrays["counts"], arrays["counts_compression_error"])
-    return _longest(spec, arrays), {}
+    return _shortest(spec, arrays), {}
 
 
-def _longest(spec: DatasetSpec, arrays: _Arrays) -> _Arrays:
-    """Runs each once: of those with the same on-board time the longest."""
+def _shortest(spec: DatasetSpec, arrays: _Arrays) -> _Arrays:
+    """Runs each once: of those with the same on-board time the shortest."""
     key = scet_key(arrays)
-    order = np.lexsort((-arrays["integration_time"], key))
+    order = np.lexsort((arrays["integration_time"], key))
     order = order[np.flatnonzero(np.diff(key[order], prepend=-1))]
     along = {f.name for f in spec.fields if f.dims[0] == "time"}
     return {n: v[order] if n in along else v for n, v in arrays.items()}
 
 
-def _subspectra(control: FitsTable, name: str) -> NDArray[np.int64]:
+def _subspectra(control: FitsTable) -> NDArray[np.int64]:
     """(channel,) number of the sub-spectrum that each channel belongs to, from 1; 0: none was sent."""
     points, summed, lowest = (control[c].astype(np.int64) for c in _SUBSPECTRA)
     sent = control["subspectrum_mask"].astype(bool)
     if any((v != v[0]).any() for v in (points, summed, lowest, sent)):
-        raise FormatError(f"{name}: expected the same sub-spectra in all rows of CONTROL; found several")
+        raise FormatError(
+            f"{control.file_name}: expected the same sub-spectra in all rows of CONTROL; found several"
+        )
     channel = np.arange(N_CHANNELS)[:, None]
     inside = sent[0] & (channel >= lowest[0]) & (channel < lowest[0] + points[0] * summed[0])
     return np.where(inside.any(axis=1), inside.argmax(axis=1) + 1, 0)

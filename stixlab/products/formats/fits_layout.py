@@ -187,7 +187,7 @@ def request_fits_name(
         str(np.datetime_as_string(t, unit="s")).replace("-", "").replace(":", "") for t in (start, end)
     )
     return (
-        f"solo_L1_stix-{_descriptor(type, origin, part)}_{first}-{last}_V{version:02d}{'' if complete else 'U'}"
+        f"solo_L1_stix-{_descriptor(type, origin, part)}_{first}-{last}_{_version(version, complete=complete)}"
         f"_{request_id:010d}-{tc_sequence:05d}.fits"
     )
 
@@ -197,6 +197,10 @@ def _descriptor(type: str, origin: str, part: int) -> str:
     if origin != FLIGHT:
         name += f"-{origin}"
     return f"{name}-sup{part}" if part else name
+
+
+def _version(number: int, *, complete: bool) -> str:
+    return f"V{number:02d}{'' if complete else 'U'}"
 
 
 def fits_name(
@@ -237,7 +241,7 @@ def fits_name(
     """
     date = str(day.astype("datetime64[D]")).replace("-", "")
     return (
-        f"solo_L1_stix-{_descriptor(type, origin, part)}_{date}_V{version:02d}{'' if complete else 'U'}.fits"
+        f"solo_L1_stix-{_descriptor(type, origin, part)}_{date}_{_version(version, complete=complete)}.fits"
     )
 
 

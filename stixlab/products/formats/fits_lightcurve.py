@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from stixlab.errors import FormatError
 from stixlab.instrument.energy_channels import band_bounds, band_centres, energy_edges
 from stixlab.products.counts import to_counts, to_triggers, total_error
-from stixlab.products.formats.fits_bins import begin_of, bin_times, control_rows, scet_of_bins, whole_numbers
+from stixlab.products.formats.fits_bins import binned, energy_bounds, whole_numbers
 from stixlab.products.formats.fits_layout import control_columns
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.timing import ClockTable
 from stixlab.vocabulary import DatasetSpec
 
@@ -25,7 +25,7 @@ _LARGEST = np.iinfo(np.uint32).max
 
 
 def read_lightcurve(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
+    spec: DatasetSpec, file: FitsFile, clock: ClockTable
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Arrays of a light curve or the background by variable, bins as in the file, and attributes.
 
@@ -33,57 +33,41 @@ def read_lightcurve(
     ----------
     spec
         Which of the two.
-    header
-        Of the primary HDU.
-    tables
-        CONTROL and DATA at least.
-    name
-        Of the file, for messages.
+    file
+        With CONTROL and DATA at least.
+    clock
+        For the on-board times of packets that are cut, and for files that have no UTC.
 
     Raises
     ------
     FormatError
         Naming the table, column or keyword that is missing or does not fit.
     """
-    control, data = tables["CONTROL"], tables["DATA"]
-    on_board = str(header.get("TIMESYS", "UTC")).strip() == "OBT"
-    begin = begin_of(header, clock, name)
-    time, bounds, length = bin_times(data, begin)
-    row = control_rows(control, data, name)
-    tenths = np.rint(length.astype(np.int64) / 1e8).astype(np.int64)
-    if (tenths <= 0).any():
-        raise FormatError(
-            f"{name}: expected DATA.timedel above 0; found {length.min().astype(np.int64) / 1e9} s"
-        )
-    arrays: dict[str, NDArray[Any]] = {"time": time, "time_bounds": bounds}
-    arrays["integration_time"] = (tenths / 10).astype(np.float32)
-    arrays |= settings_of_rows(spec, control, row, name)
-    ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=clock, name=name)
-    arrays["scet_coarse"], arrays["scet_fine"] = (
-        (ticks >> 16).astype(np.uint32),
-        (ticks & 0xFFFF).astype(np.uint16),
-    )
-    if on_board:
+    header, data = file.header, file.data
+    arrays, row = binned(file, clock)
+    arrays |= settings_of_rows(spec, file.control, row)
+    if str(header.get("TIMESYS", "UTC")).strip() == "OBT":
         # The file has no UTC: that of each bin follows from its on-board time.
+        length = np.diff(arrays["time_bounds"], axis=1)[:, 0]
         start = np.asarray(clock.to_utc(arrays["scet_coarse"], arrays["scet_fine"]), dtype="datetime64[ns]")
         arrays["time"], arrays["time_bounds"] = start + length // 2, np.stack([start, start + length], axis=1)
-    codes = _read_counts(data, arrays, name)
+    codes = _read_counts(data, arrays)
     if "rcr" in {f.fits_name for f in spec.fields}:
         arrays["rate_control_state"] = (
             whole_numbers(data, "rcr", np.iinfo(np.uint8).max).reshape(-1).astype(np.uint8)
         )
-    energy_bounds = _energy_bounds(tables, arrays, name)
-    if len(energy_bounds) != arrays["counts"].shape[1]:
+    bands = _energy_bounds(file, arrays)
+    if len(bands) != arrays["counts"].shape[1]:
         raise FormatError(
-            f"{name}: expected as many energies as DATA.counts has, {arrays['counts'].shape[1]}; found {len(energy_bounds)}"
+            f"{file.name}: expected as many energies as DATA.counts has, {arrays['counts'].shape[1]}; found {len(bands)}"
         )
-    arrays |= {"energy": band_centres(energy_bounds), "energy_bounds": energy_bounds}
+    arrays |= {"energy": band_centres(bands), "energy_bounds": bands}
     kind = f"{str(header.get('LEVEL', '')).strip()} of {str(header.get('CREATOR', 'unknown')).strip()}"
     return arrays, {"dialect": f"{kind} (codes)"} if codes else {}
 
 
 def settings_of_rows(
-    spec: DatasetSpec, control: FitsTable, row: NDArray[np.int64], name: str
+    spec: DatasetSpec, control: FitsTable, row: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
     """Settings that stand in CONTROL as rows of small integers, for each row of DATA.
 
@@ -97,13 +81,13 @@ def settings_of_rows(
         values = control[each.column]
         if values.ndim != 2 or values.shape[1] != each.length:
             raise FormatError(
-                f"{name}: expected {each.length} numbers in a row of CONTROL.{each.column}; found shape {values.shape}"
+                f"{control.file_name}: expected {each.length} numbers in a row of CONTROL.{each.column}; found shape {values.shape}"
             )
         arrays[each.field] = each.from_rows(values, spec[each.field].dtype)[row]
     return arrays
 
 
-def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) -> bool:
+def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]]) -> bool:
     """Counts and triggers with their errors, into `arrays`; whether the file holds codes."""
     counts = whole_numbers(data, "counts", _LARGEST)
     counts = counts.reshape(len(counts), -1)
@@ -119,7 +103,7 @@ def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) ->
     compressed = counts.max(initial=0) <= 255 and triggers.max(initial=0) <= 255 and (scheme > 0).all()
     if not compressed or counts_error is not None or triggers_error is not None:
         raise FormatError(
-            f"{name}: expected an error column for counts ({' or '.join(COUNTS_ERRORS)}) and for triggers"
+            f"{data.file_name}: expected an error column for counts ({' or '.join(COUNTS_ERRORS)}) and for triggers"
             f" ({' or '.join(TRIGGERS_ERRORS)}), or 8-bit codes with their compression scheme; found neither"
         )
     found = to_counts(counts.astype(np.uint8), scheme)
@@ -134,17 +118,13 @@ def _read_counts(data: FitsTable, arrays: dict[str, NDArray[Any]], name: str) ->
     return True
 
 
-def _energy_bounds(
-    tables: dict[str, FitsTable], arrays: dict[str, NDArray[Any]], name: str
-) -> NDArray[np.float64]:
+def _energy_bounds(file: FitsFile, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
     """Bounds of the bands, keV: of the table ENERGIES, else of the edge mask."""
-    if "ENERGIES" in tables:
-        table = tables["ENERGIES"]
-        high = table["e_high"].astype(np.float64)
-        return np.column_stack([table["e_low"].astype(np.float64), np.where(np.isfinite(high), high, np.inf)])
+    if "ENERGIES" in file.tables:
+        return energy_bounds(file.tables["ENERGIES"])
     masks = np.unique(arrays["energy_edge_mask"])
     if len(masks) != 1:
         raise FormatError(
-            f"{name}: expected one CONTROL.energy_bin_edge_mask or a table ENERGIES; found {len(masks)} masks"
+            f"{file.name}: expected one CONTROL.energy_bin_edge_mask or a table ENERGIES; found {len(masks)} masks"
         )
     return band_bounds(int(masks[0]), energy_edges(arrays["time"][0]))

@@ -12,7 +12,7 @@ from stixlab.errors import FormatError
 from stixlab.instrument.detectors import mask_word
 from stixlab.instrument.energy_channels import band_centres
 from stixlab.products.counts import total_error
-from stixlab.products.formats.fits_bins import bin_times, read_date, scet_of_bins
+from stixlab.products.formats.fits_bins import bin_times, on_board, read_date, scet_of_bins
 from stixlab.products.formats.fits_layout import (
     FITS_UNITS,
     MASK_BITS,
@@ -21,7 +21,7 @@ from stixlab.products.formats.fits_layout import (
     is_request,
 )
 from stixlab.products.formats.fits_supplement import as_declared, read_axes, read_supplement
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import DatasetSpec, Field
 
@@ -30,33 +30,27 @@ __all__ = ["read_own", "request_attrs"]
 _Arrays = dict[str, NDArray[Any]]
 
 
-def read_own(
-    spec: DatasetSpec, header: Mapping[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> _Arrays:
+def read_own(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> _Arrays:
     """Arrays of a dataset by variable.
 
     Parameters
     ----------
     spec
         Of the product.
-    header
-        Of the primary HDU.
-    tables
+    file
     clock
         Only for the times of places in a list of flares that hold none.
-    name
-        Of the file, for messages.
 
     Raises
     ------
     FormatError
         Naming the table, column or keyword that is missing or does not fit.
     """
-    data = tables["DATA"]
-    axes = read_axes(spec, tables, name) | _energies(spec, tables, name)
+    data = file.data
+    axes = read_axes(spec, file) | _energies(spec, file)
     shape = {d: len(axes[f.name]) for f in spec.fields if f.name in axes for d in f.dims[:1]} | {"bound": 2}
-    row = _rows(tables, name)
-    begin = read_date(str(header.get("DATE-BEG", "")), name)
+    row = _rows(file)
+    begin = read_date(str(file.header.get("DATE-BEG", "")), file.name)
     time, bounds, _ = bin_times(data, begin)
     arrays: _Arrays = {"time": time, "time_bounds": bounds}
     by_flare = "flare" in shape
@@ -65,22 +59,22 @@ def read_own(
     for field in spec.fields:
         if field.fits_name:
             arrays[field.name] = _column(data, field, len(row), shape)
-    arrays |= read_supplement(spec, tables, shape, name)
-    arrays |= _settings(spec, tables["CONTROL"], row)
+    arrays |= read_supplement(spec, file, shape)
+    arrays |= _settings(spec, file.control, row)
     if not is_request(spec.product):
-        arrays |= _on_board(spec, tables["CONTROL"], row, bounds, name)
+        arrays |= _on_board(spec, file.control, row, bounds)
     for total in ("counts", "flux"):
         if f"{total}_compression_error" in arrays:
             arrays[f"{total}_error"] = total_error(arrays[total], arrays[f"{total}_compression_error"])
     return (_folded(spec, arrays, row, len(axes["flare"]), clock) if by_flare else arrays) | axes
 
 
-def _rows(tables: Mapping[str, FitsTable], name: str) -> NDArray[np.int64]:
-    row = tables["DATA"]["control_index"].reshape(-1).astype(np.int64)
-    n = len(tables["CONTROL"])
+def _rows(file: FitsFile) -> NDArray[np.int64]:
+    row = file.data["control_index"].reshape(-1).astype(np.int64)
+    n = len(file.control)
     if len(row) and not (row.min() >= 0 and row.max() < n):
         raise FormatError(
-            f"{name}: expected DATA.control_index from 0 to {n - 1}; found {row.min()} to {row.max()}"
+            f"{file.name}: expected DATA.control_index from 0 to {n - 1}; found {row.min()} to {row.max()}"
         )
     return row
 
@@ -106,7 +100,6 @@ def _on_board(
     control: FitsTable,
     row: NDArray[np.int64],
     bounds: NDArray[np.datetime64],
-    name: str,
 ) -> _Arrays:
     """On-board time of each row, and the length of bins."""
     if "integration_time" not in {f.name for f in spec.fields}:
@@ -115,28 +108,25 @@ def _on_board(
             "scet_fine": control["scet_fine"].astype(np.uint16)[row],
         }
     tenths = np.round((bounds[:, 1] - bounds[:, 0]).astype(np.int64) / 1e8).astype(np.int64)
-    ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=None, name=name)
+    ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=None)
     return {
         "integration_time": (tenths / 10).astype(np.float32),
-        "scet_coarse": (ticks >> 16).astype(np.uint32),
-        "scet_fine": (ticks & 0xFFFF).astype(np.uint16),
+        **on_board(ticks),
     }
 
 
-def _energies(spec: DatasetSpec, tables: Mapping[str, FitsTable], name: str) -> _Arrays:
+def _energies(spec: DatasetSpec, file: FitsFile) -> _Arrays:
     """The energy axis; of a mask of channels the band from the lowest to the highest."""
     declared = {f.name for f in spec.fields}
     if "energy_bounds" not in declared:
         return {}
-    if "ENERGIES" not in tables:
-        raise FormatError(f"{name}: expected a table ENERGIES; found {', '.join(tables)}; is it complete?")
-    energies = tables["ENERGIES"]
+    energies = file.table("ENERGIES")
     bounds = np.column_stack([energies["e_low"], energies["e_high"]]).astype(np.float64)
     if "energy_mask" in declared:
-        channels = np.flatnonzero(tables["CONTROL"]["energy_bin_mask"].any(axis=0))
+        channels = np.flatnonzero(file.control["energy_bin_mask"].any(axis=0))
         if not len(channels) or channels[-1] >= len(bounds):
             raise FormatError(
-                f"{name}: expected channels in CONTROL.energy_bin_mask; found none of those in ENERGIES"
+                f"{file.name}: expected channels in CONTROL.energy_bin_mask; found none of those in ENERGIES"
             )
         bounds = np.array([[bounds[channels[0], 0], bounds[channels[-1], 1]]])
     return {"energy": band_centres(bounds), "energy_bounds": bounds}

@@ -11,9 +11,16 @@ from stixlab.errors import FormatError
 from stixlab.instrument.detectors import N_DETECTORS
 from stixlab.instrument.energy_channels import band_centres, energy_edges
 from stixlab.products.counts import total_error
-from stixlab.products.formats.fits_bins import begin_of, bin_times, control_rows, scet_of_bins, whole_numbers
+from stixlab.products.formats.fits_bins import (
+    begin_of,
+    bin_times,
+    binned,
+    control_rows,
+    on_board,
+    whole_numbers,
+)
 from stixlab.products.formats.fits_lightcurve import TRIGGERS_ERRORS, settings_of_rows
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 from stixlab.vocabulary import DatasetSpec
 
@@ -25,43 +32,11 @@ _LARGEST = np.iinfo(np.uint32).max
 _VARIANCE_ERRORS, _SPECTRA_ERRORS = ("variance_comp_err", "variance_err"), ("spectra_comp_err", "spectra_err")
 
 
-def _binned(
-    header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> tuple[_Arrays, NDArray[np.int64]]:
-    """Time axis and length of bins, and the row of CONTROL of each."""
-    control, data = tables["CONTROL"], tables["DATA"]
-    time, bounds, length = bin_times(data, begin_of(header, clock, name))
-    tenths = np.rint(length.astype(np.int64) / 1e8).astype(np.int64)
-    if (tenths <= 0).any():
-        raise FormatError(
-            f"{name}: expected DATA.timedel above 0; found {length.min().astype(np.int64) / 1e9} s"
-        )
-    row = control_rows(control, data, name)
-    ticks = scet_of_bins(control, row, bounds[:, 0], tenths, clock=clock, name=name)
-    return {
-        "time": time,
-        "time_bounds": bounds,
-        "integration_time": (tenths / 10).astype(np.float32),
-        **_on_board(ticks),
-    }, row
-
-
-def _on_board(ticks: NDArray[np.int64]) -> _Arrays:
-    return {"scet_coarse": (ticks >> 16).astype(np.uint32), "scet_fine": (ticks & 0xFFFF).astype(np.uint16)}
-
-
 def _errors(data: FitsTable, columns: tuple[str, ...]) -> NDArray[np.float32]:
-    column = data.first_of(columns)
-    if column is None:
-        raise FormatError(
-            f"{data.file_name}: expected a column {' or '.join(columns)} in DATA; found neither"
-        )
-    return data[column].astype(np.float32)
+    return data[data.one_of(columns)].astype(np.float32)
 
 
-def read_variance(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> _Found:
+def read_variance(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> _Found:
     """Arrays of the variance, bins as in the file.
 
     Raises
@@ -74,13 +49,13 @@ def read_variance(
     Files of others have the mask of channels from its other end: channel 0 is the last; see
     `stixlab.datasets.variance`.
     """
-    control, data = tables["CONTROL"], tables["DATA"]
-    arrays, row = _binned(header, tables, clock, name)
-    arrays |= settings_of_rows(spec, control, row, name)
+    control, data = file.control, file.data
+    arrays, row = binned(file, clock)
+    arrays |= settings_of_rows(spec, control, row)
     masks = control["energy_bin_mask"].astype(bool)[:, ::-1]
     if not len(masks) or (masks != masks[0]).any() or not masks[0].any():
         raise FormatError(
-            f"{name}: expected one energy mask in CONTROL.energy_bin_mask, not empty; found others"
+            f"{file.name}: expected one energy mask in CONTROL.energy_bin_mask, not empty; found others"
         )
     channels = np.flatnonzero(masks[0])
     arrays["energy_mask"] = np.full(len(row), sum(1 << c for c in channels.tolist()), dtype=np.uint32)
@@ -97,12 +72,10 @@ def read_variance(
     }, {}
 
 
-def read_flare_flag(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> _Found:
+def read_flare_flag(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> _Found:
     """Arrays of the flare flag, bins as in the file. See `read_variance`."""
-    data = tables["DATA"]
-    arrays, row = _binned(header, tables, clock, name)
+    data = file.data
+    arrays, row = binned(file, clock)
     sent = "flare_progress" in data
     for field in spec.fields:
         if field.fits_name and (sent or field.fits_name != "flare_progress"):
@@ -112,15 +85,13 @@ def read_flare_flag(
     return arrays | {"flare_in_progress_valid": np.full(len(row), sent)}, {}
 
 
-def read_flare_list(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> _Found:
+def read_flare_list(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> _Found:
     """Arrays of the list of flares: a row of the file for each flare, or one of zeros for none. See `read_variance`."""
     from stixlab.datasets.onboard_flares import N_LISTED
 
-    control, data = tables["CONTROL"], tables["DATA"]
-    utc, _, _ = bin_times(data, begin_of(header, clock, name))
-    row = control_rows(control, data, name)
+    control, data = file.control, file.data
+    utc, _, _ = bin_times(data, begin_of(file, clock))
+    row = control_rows(file)
     _, first, index = np.unique(row, return_index=True, return_inverse=True)
     # Rows of one list need not stand together: each takes the next place of its list.
     order = np.argsort(index, kind="stable")
@@ -129,7 +100,9 @@ def read_flare_list(
     place[order] = np.arange(len(row)) - np.searchsorted(sorted_index, sorted_index)
     listed = data["start_scet_coarse"].reshape(-1) > 0
     if len(place) and place.max() >= N_LISTED:
-        raise FormatError(f"{name}: expected at most {N_LISTED} flares in a list; found {place.max() + 1}")
+        raise FormatError(
+            f"{file.name}: expected at most {N_LISTED} flares in a list; found {place.max() + 1}"
+        )
     time = utc[first]
     valid = np.zeros((len(time), N_LISTED), dtype=bool)
     valid[index[listed], place[listed]] = True
@@ -156,9 +129,7 @@ def read_flare_list(
     return arrays, {}
 
 
-def read_spectra(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> _Found:
+def read_spectra(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> _Found:
     """Arrays of the detector spectra, each at its detector and its own time. See `read_variance`.
 
     Notes
@@ -167,19 +138,19 @@ def read_spectra(
     each is behind the first, ``num_integrations`` says. Where that runs back within a row, the row has samples of
     another packet, whose time the file does not tell: these rows are left out, ``rows_left_out`` counts them.
     """
-    data, control = tables["DATA"], tables["CONTROL"]
-    begin = begin_of(header, clock, name)
+    control, data = file.control, file.data
+    begin = begin_of(file, clock)
     _, bounds, length = bin_times(data, begin)
     # Files of others have one row of settings, and numbers of rows that are not there.
-    row = np.zeros(len(data), dtype=np.int64) if len(control) == 1 else control_rows(control, data, name)
-    passed, detector, kept = _samples(data, name)
+    row = np.zeros(len(data), dtype=np.int64) if len(control) == 1 else control_rows(file)
+    passed, detector, kept = _samples(data)
     later = (passed - passed[:, :1]) * length[:, None]
     start = (bounds[:, :1] + later)[kept]
     times, group = _groups(start, length[0])
     lasts, detector = np.repeat(length[kept], N_DETECTORS), detector[kept].ravel()
     first = np.unique(group, return_index=True)[1]
     settings = {
-        n: v[kept].repeat(N_DETECTORS)[first] for n, v in settings_of_rows(spec, control, row, name).items()
+        n: v[kept].repeat(N_DETECTORS)[first] for n, v in settings_of_rows(spec, control, row).items()
     }
     tenths = np.rint(lasts[first].astype(np.int64) / 1e8)
     shape = (len(times), N_DETECTORS)
@@ -196,7 +167,7 @@ def read_spectra(
     arrays = settings | {
         "time": times + (stop - times) // 2,
         "time_bounds": np.stack([times, stop], axis=1),
-        **_on_board(_ticks(header, begin, times, name)),
+        **on_board(_ticks(file, begin, times)),
         "integration_time": (tenths / 10).astype(np.float32),
         "detector": np.arange(1, N_DETECTORS + 1, dtype=np.uint8),
         "counts": placed(whole_numbers(data, "spectra", _LARGEST), "uint32"),
@@ -211,19 +182,23 @@ def read_spectra(
     return arrays, {"rows_left_out": int((~kept).sum())}
 
 
-def _samples(data: FitsTable, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+def _samples(data: FitsTable) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Integrations passed and detector of each sample, (row, 32), and which rows are of one packet."""
     passed = data["num_integrations"].astype(np.int64)
     detector = data["detector_index"].astype(np.int64)
     if passed.shape != (len(data), N_DETECTORS) or detector.shape != passed.shape:
         raise FormatError(
-            f"{name}: expected 32 numbers in a row of DATA.num_integrations; found {passed.shape}"
+            f"{data.file_name}: expected 32 numbers in a row of DATA.num_integrations; found {passed.shape}"
         )
     if (detector < 0).any() or (detector >= N_DETECTORS).any():
-        raise FormatError(f"{name}: expected detectors from 0 to 31 in DATA.detector_index; others are there")
+        raise FormatError(
+            f"{data.file_name}: expected detectors from 0 to 31 in DATA.detector_index; others are there"
+        )
     kept: NDArray[np.bool_] = np.asarray((np.diff(passed, axis=1) >= 0).all(axis=1))
     if not kept.any():
-        raise FormatError(f"{name}: expected DATA.num_integrations that rise within a row; found none")
+        raise FormatError(
+            f"{data.file_name}: expected DATA.num_integrations that rise within a row; found none"
+        )
     return passed, detector, kept
 
 
@@ -239,12 +214,12 @@ def _groups(
     return flat[order][np.unique(number, return_index=True)[1]], group
 
 
-def _ticks(
-    header: dict[str, Any], begin: np.datetime64, start: NDArray[np.datetime64], name: str
-) -> NDArray[np.int64]:
+def _ticks(file: FitsFile, begin: np.datetime64, start: NDArray[np.datetime64]) -> NDArray[np.int64]:
     """On-board times, from that of the begin of the file."""
     try:
-        first = round(float(header["OBT_BEG"]) * FINE_PER_SECOND)
+        first = round(float(file.header["OBT_BEG"]) * FINE_PER_SECOND)
     except (KeyError, ValueError):
-        raise FormatError(f"{name}: expected OBT_BEG in seconds; found {header.get('OBT_BEG')!r}") from None
+        raise FormatError(
+            f"{file.name}: expected OBT_BEG in seconds; found {file.header.get('OBT_BEG')!r}"
+        ) from None
     return first + np.rint((start - begin).astype(np.int64) / 1e9 * FINE_PER_SECOND).astype(np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,16 @@ from stixlab.instrument.detectors import N_DETECTORS, N_PIXELS, mask_word
 from stixlab.instrument.energy_channels import band_centres
 from stixlab.products.counts import total_error
 from stixlab.products.energy import by_channel_table
-from stixlab.products.formats.fits_bins import begin_of, bin_times, control_rows, whole_numbers
+from stixlab.products.formats.fits_bins import (
+    begin_of,
+    bin_times,
+    control_rows,
+    energy_bounds,
+    on_board,
+    whole_numbers,
+)
 from stixlab.products.formats.fits_lightcurve import COUNTS_ERRORS, TRIGGERS_ERRORS
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile, FitsTable
 from stixlab.products.science import livetime_arrays
 from stixlab.timing.scet import FINE_PER_SECOND, ClockTable
 from stixlab.vocabulary import DatasetSpec
@@ -33,51 +39,43 @@ _ALONG_SUMS = 3
 """Dimensions of a column of masks with a row of pixels for each sum."""
 
 
-def read_request(
-    spec: DatasetSpec, header: dict[str, Any], tables: dict[str, FitsTable], clock: ClockTable, name: str
-) -> tuple[_Arrays, dict[str, Any]]:
+def read_request(spec: DatasetSpec, file: FitsFile, clock: ClockTable) -> tuple[_Arrays, dict[str, Any]]:
     """Arrays of pixel data or a spectrogram by variable, bins as in the file, and attributes.
 
     Parameters
     ----------
     spec
         Of the product.
-    header
-        Of the primary HDU.
-    tables
-        CONTROL, DATA and ENERGIES.
+    file
+        With CONTROL, DATA and ENERGIES.
     clock
         For files whose begin is an on-board time.
-    name
-        Of the file, for messages.
 
     Raises
     ------
     FormatError
         Naming the table, column or keyword that is missing or does not fit.
     """
-    control, data = tables["CONTROL"], tables["DATA"]
+    control, data = file.control, file.data
     declared = {f.name for f in spec.fields}
-    time, bounds, length = bin_times(data, begin_of(header, clock, name))
-    row = control_rows(control, data, name)
+    time, bounds, length = bin_times(data, begin_of(file, clock))
+    row = control_rows(file)
     picked: tuple[Any, ...]
     arrays: _Arrays = {"time": time, "time_bounds": bounds}
     arrays["integration_time"] = (np.rint(length.astype(np.int64) / 1e8) / 10).astype(np.float32)
     stamp = int(np.rint(float(control["time_stamp"].reshape(-1)[0]) * FINE_PER_SECOND))
-    arrays |= _on_board(header, stamp, bounds[:, 0], name)
-    energies, bands = _energies(control, tables, name)
+    arrays |= _on_board(file, stamp, bounds[:, 0])
+    energies, bands = _energies(file)
     n_energies = len(energies["energy"])
     arrays["counts_valid"] = np.ones((len(time), n_energies), dtype=bool)
     arrays["energy_edge_mask"] = np.full(
         len(time), edge_mask(energies["channel_low"], energies["channel_high"]), dtype=np.uint64
     )
-    arrays["rate_control_state"] = _along(tables, ("rcr",), row, name).reshape(-1).astype(np.uint8)
-    arrays["detector_mask"] = mask_word(_masks(tables, _DETECTOR_MASKS, row, N_DETECTORS, name)).astype(
-        np.uint32
-    )
-    pixels = _masks(tables, _PIXEL_MASKS, row, N_PIXELS, name)
+    arrays["rate_control_state"] = _along(file, ("rcr",), row).reshape(-1).astype(np.uint8)
+    arrays["detector_mask"] = mask_word(_masks(file, _DETECTOR_MASKS, row, N_DETECTORS)).astype(np.uint32)
+    pixels = _masks(file, _PIXEL_MASKS, row, N_PIXELS)
     if "pixel" in declared:
-        axes, sets, slots = _pixel_axis(pixels, data["counts"].shape, name)
+        axes, sets, slots = _pixel_axis(pixels, data["counts"].shape, file.name)
         arrays["pixel_sets"] = sets
         arrays["pixel_mask"] = np.bitwise_or.reduce(sets, axis=1).astype(np.uint16)
         energies |= axes
@@ -85,17 +83,16 @@ def read_request(
     else:
         picked = (slice(None), bands)
         arrays["pixel_mask"] = mask_word(pixels).astype(np.uint16)
-    arrays |= _counts(spec, data, picked, name)
-    arrays |= _schemes(declared, control, row, name)
+    arrays |= _counts(spec, data, picked)
+    arrays |= _schemes(declared, control, row)
     shifted = spec.product == "sci-xray-spec"
     arrays, is_shifted = livetime_arrays(arrays, may_be_shifted=shifted)
     arrays = {n: v for n, v in arrays.items() if n in declared}
-    return arrays | energies, _attrs(header, control, arrays, stamp, shifted=is_shifted)
+    return arrays | energies, _attrs(file, arrays, stamp, shifted=is_shifted)
 
 
-def _attrs(
-    header: Mapping[str, Any], control: FitsTable, arrays: _Arrays, stamp: int, *, shifted: bool
-) -> dict[str, Any]:
+def _attrs(file: FitsFile, arrays: _Arrays, stamp: int, *, shifted: bool) -> dict[str, Any]:
+    control = file.control
     table, _ = next(by_channel_table(arrays["time"][:1]))
     numbers = {
         "request_id": "request_id",
@@ -106,7 +103,7 @@ def _attrs(
         name: int(control[column].reshape(-1)[0]) for name, column in numbers.items() if column in control
     }
     # Incomplete files of others have a U behind their version.
-    version = str(header.get("FILENAME", "")).split("_V")[-1].split("_")[0]
+    version = str(file.header.get("FILENAME", "")).split("_V")[-1].split("_")[0]
     return attrs | {
         "complete": int("U" not in version.upper().removesuffix(".FITS")),
         "time_stamp_scet": stamp / FINE_PER_SECOND,
@@ -116,39 +113,34 @@ def _attrs(
     }
 
 
-def _on_board(
-    header: Mapping[str, Any], stamp: int, start: NDArray[np.datetime64], name: str
-) -> dict[str, NDArray[Any]]:
+def _on_board(file: FitsFile, stamp: int, start: NDArray[np.datetime64]) -> _Arrays:
     """On-board times of the bins: they follow the time stamp in whole tenths of a second."""
-    text = str(header.get("OBT_BEG", ""))
+    text = str(file.header.get("OBT_BEG", ""))
     coarse, _, fine = text.partition(":")
     try:
         first = int(coarse) + int(fine) / FINE_PER_SECOND if fine else float(text)
     except ValueError:
-        raise FormatError(f"{name}: expected OBT_BEG in seconds or as coarse:fine; found {text!r}") from None
+        raise FormatError(
+            f"{file.name}: expected OBT_BEG in seconds or as coarse:fine; found {text!r}"
+        ) from None
     since = (start - start.min()).astype(np.int64) / 1e8
     tenths = np.rint((first - stamp / FINE_PER_SECOND) * 10 + since).astype(np.int64)
     ticks = stamp + (tenths * FINE_PER_SECOND + 5) // 10
     if (ticks < 0).any() or (ticks >= 1 << 48).any():
-        raise FormatError(f"{name}: expected OBT_BEG near CONTROL.time_stamp; found {text!r}")
-    return {"scet_coarse": (ticks >> 16).astype(np.uint32), "scet_fine": (ticks & 0xFFFF).astype(np.uint16)}
+        raise FormatError(f"{file.name}: expected OBT_BEG near CONTROL.time_stamp; found {text!r}")
+    return on_board(ticks)
 
 
-def _energies(
-    control: FitsTable, tables: Mapping[str, FitsTable], name: str
-) -> tuple[_Arrays, NDArray[np.intp]]:
+def _energies(file: FitsFile) -> tuple[_Arrays, NDArray[np.intp]]:
     """Energy axis, and which energies of the columns are on it: those that were asked for."""
-    if "ENERGIES" not in tables:
-        raise FormatError(f"{name}: expected a table ENERGIES; found {', '.join(tables)}; is it complete?")
-    table = tables["ENERGIES"]
-    high = table["e_high"].astype(np.float64)
-    bounds = np.column_stack([table["e_low"].astype(np.float64), np.where(np.isfinite(high), high, np.inf)])
-    low, top = _channels(control, len(bounds), name)
+    table = file.table("ENERGIES")
+    bounds = energy_bounds(table)
+    low, top = _channels(file.control, len(bounds))
     chosen = np.arange(len(bounds))
     if len(low) != len(bounds):
         if len(bounds) != _N_CHANNELS or (low != top).any():
             raise FormatError(
-                f"{name}: expected as many rows in ENERGIES as the energy mask of CONTROL has bands, {len(low)}; found"
+                f"{file.name}: expected as many rows in ENERGIES as the energy mask of CONTROL has bands, {len(low)}; found"
                 f" {len(bounds)}"
             )
         chosen = low
@@ -161,16 +153,14 @@ def _energies(
     }, chosen
 
 
-def _channels(control: FitsTable, n_energies: int, name: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _channels(control: FitsTable, n_energies: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Lowest and highest channel of each band, by the mask of edges or of channels."""
-    column = control.first_of(("energy_bin_edge_mask", "energy_bin_mask"))
-    if column is None:
-        raise FormatError(
-            f"{name}: expected a column energy_bin_edge_mask or energy_bin_mask in CONTROL; found neither"
-        )
+    column = control.one_of(("energy_bin_edge_mask", "energy_bin_mask"))
     mask = control[column].reshape(len(control), -1)
     if (mask != mask[0]).any() or not mask.any():
-        raise FormatError(f"{name}: expected one energy mask in CONTROL.{column}, not empty; found others")
+        raise FormatError(
+            f"{control.file_name}: expected one energy mask in CONTROL.{column}, not empty; found others"
+        )
     set_bits = np.flatnonzero(mask[0])
     if column == "energy_bin_mask":
         return set_bits, set_bits
@@ -181,24 +171,22 @@ def _channels(control: FitsTable, n_energies: int, name: str) -> tuple[NDArray[n
     return low, high
 
 
-def _along(
-    tables: Mapping[str, FitsTable], columns: tuple[str, ...], row: NDArray[np.int64], name: str
-) -> NDArray[Any]:
+def _along(file: FitsFile, columns: tuple[str, ...], row: NDArray[np.int64]) -> NDArray[Any]:
     """A column of DATA, or one of CONTROL for each row of DATA."""
-    for table, rows in (("DATA", slice(None)), ("CONTROL", row)):
-        column = tables[table].first_of(columns)
+    for table, rows in ((file.data, slice(None)), (file.control, row)):
+        column = table.first_of(columns)
         if column is not None:
-            return np.asarray(tables[table][column][rows])
-    raise FormatError(f"{name}: expected a column {' or '.join(columns)} in DATA or CONTROL; found neither")
+            return np.asarray(table[column][rows])
+    raise FormatError(
+        f"{file.name}: expected a column {' or '.join(columns)} in DATA or CONTROL; found neither"
+    )
 
 
-def _masks(
-    tables: Mapping[str, FitsTable], columns: tuple[str, ...], row: NDArray[np.int64], n_bits: int, name: str
-) -> NDArray[Any]:
-    found = _along(tables, columns, row, name)
+def _masks(file: FitsFile, columns: tuple[str, ...], row: NDArray[np.int64], n_bits: int) -> NDArray[Any]:
+    found = _along(file, columns, row)
     if found.ndim < 2 or found.shape[-1] != n_bits:
         raise FormatError(
-            f"{name}: expected {n_bits} numbers in a row of {columns[0]}; found shape {found.shape}"
+            f"{file.name}: expected {n_bits} numbers in a row of {columns[0]}; found shape {found.shape}"
         )
     return found
 
@@ -233,7 +221,7 @@ def _pixel_axis(
     return axes | {"pixel": number.astype(np.uint8)}, sets, (slice(None), slice(None), place)
 
 
-def _counts(spec: DatasetSpec, data: FitsTable, place: tuple[Any, ...], name: str) -> _Arrays:
+def _counts(spec: DatasetSpec, data: FitsTable, place: tuple[Any, ...]) -> _Arrays:
     """Counts and triggers with their errors; `place`: where in a column the counts stand that were asked for."""
 
     def picked(values: NDArray[Any]) -> NDArray[Any]:
@@ -248,10 +236,7 @@ def _counts(spec: DatasetSpec, data: FitsTable, place: tuple[Any, ...], name: st
     for field, columns in errors:
         if field not in declared:
             continue
-        column = data.first_of(columns)
-        if column is None:
-            raise FormatError(f"{name}: expected a column {' or '.join(columns)} in DATA; found neither")
-        values = data[column]
+        values = data[data.one_of(columns)]
         arrays[field] = (picked(values) if field.startswith("counts") else values).astype(np.float32)
     if "counts_compression_error" in arrays:
         arrays["counts_error"] = total_error(arrays["counts"], arrays["counts_compression_error"])
@@ -264,7 +249,7 @@ def _counts(spec: DatasetSpec, data: FitsTable, place: tuple[Any, ...], name: st
     return arrays
 
 
-def _schemes(declared: set[str], control: FitsTable, row: NDArray[np.int64], name: str) -> _Arrays:
+def _schemes(declared: set[str], control: FitsTable, row: NDArray[np.int64]) -> _Arrays:
     found: _Arrays = {}
     for field, columns in (
         ("counts_scheme", ("compression_scheme_counts_skm",)),
@@ -273,7 +258,9 @@ def _schemes(declared: set[str], control: FitsTable, row: NDArray[np.int64], nam
         if field in declared:
             column = control.first_of(columns)
             if column is None:
-                raise FormatError(f"{name}: expected a column {columns[0]} in CONTROL; found none")
+                raise FormatError(
+                    f"{control.file_name}: expected a column {columns[0]} in CONTROL; found none"
+                )
             skm = control[column]
             found[field] = pack_scheme(skm[:, 0], skm[:, 1], skm[:, 2])[row].astype(np.uint8)
     return found

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stixlab.errors import FormatError
 from stixlab.products.formats.fits_columns import Hdu, column, table
 from stixlab.products.formats.fits_layout import CONTROL_COLUMNS, FITS_UNITS, is_request
-from stixlab.products.formats.fits_table import FitsTable
+from stixlab.products.formats.fits_table import FitsFile
 from stixlab.vocabulary import DatasetSpec, Field
 
 __all__ = ["AXES", "SUPPLEMENT", "read_axes", "read_supplement", "supplement_fields", "supplement_tables"]
@@ -65,19 +65,14 @@ def supplement_tables(
     return found
 
 
-def read_supplement(
-    spec: DatasetSpec, tables: Mapping[str, FitsTable], shape: Mapping[str, int], name: str
-) -> dict[str, NDArray[Any]]:
+def read_supplement(spec: DatasetSpec, file: FitsFile, shape: Mapping[str, int]) -> dict[str, NDArray[Any]]:
     """Arrays along the rows of DATA that stand in SUPPLEMENT.
 
     Parameters
     ----------
-    spec
-    tables
+    spec, file
     shape
         Lengths of the dimensions other than time.
-    name
-        Of the file, for messages.
 
     Raises
     ------
@@ -87,16 +82,16 @@ def read_supplement(
     fields, _ = supplement_fields(spec)
     if not fields:
         return {}
-    found = _table(tables, SUPPLEMENT, name)
+    found = file.table(SUPPLEMENT)
     columns = {f.name: found[f.name] for f in fields}
-    if len(found) != len(tables["DATA"]):
+    if len(found) != len(file.data):
         raise FormatError(
-            f"{name}: expected as many rows in {SUPPLEMENT} as in DATA, {len(tables['DATA'])}; found {len(found)}"
+            f"{file.name}: expected as many rows in {SUPPLEMENT} as in DATA, {len(file.data)}; found {len(found)}"
         )
     return {f.name: as_declared(columns[f.name], f, len(found), shape) for f in fields}
 
 
-def read_axes(spec: DatasetSpec, tables: Mapping[str, FitsTable], name: str) -> dict[str, NDArray[Any]]:
+def read_axes(spec: DatasetSpec, file: FitsFile) -> dict[str, NDArray[Any]]:
     """Arrays that do not lie along time.
 
     Raises
@@ -107,10 +102,10 @@ def read_axes(spec: DatasetSpec, tables: Mapping[str, FitsTable], name: str) -> 
     _, fields = supplement_fields(spec)
     if not fields:
         return {}
-    found = _table(tables, AXES, name)
+    found = file.table(AXES)
     columns = {f.name: found[f.name] for f in fields}
     if len(found) != 1:
-        raise FormatError(f"{name}: expected one row in {AXES}; found {len(found)}")
+        raise FormatError(f"{file.name}: expected one row in {AXES}; found {len(found)}")
     # Bounds have two numbers each, all others one.
     return {f.name: columns[f.name][0].reshape(-1, *[2][: len(f.dims) - 1]).astype(f.dtype) for f in fields}
 
@@ -119,11 +114,3 @@ def as_declared(values: NDArray[Any], field: Field, n_rows: int, shape: Mapping[
     """A column in the dimensions and type of its field: of dimensions of length 1 some are lost in the file."""
     values = values.reshape(n_rows, *(shape[d] for d in field.dims[1:]))
     return np.ascontiguousarray(values.astype(field.dtype))
-
-
-def _table(tables: Mapping[str, FitsTable], wanted: str, name: str) -> FitsTable:
-    if wanted not in tables:
-        raise FormatError(
-            f"{name}: expected a table {wanted}; found {', '.join(tables) or 'no table'}; is it complete?"
-        )
-    return tables[wanted]

@@ -1,8 +1,9 @@
-"""One table of a FITS file: columns in memory, byte order of the machine, units as they are written."""
+"""A FITS file in memory, and its tables: columns in the byte order of the machine, units as they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from stixlab.errors import FormatError
 
-__all__ = ["FitsTable"]
+__all__ = ["FitsFile", "FitsTable"]
 
 _SCALES = {"s": 1_000_000_000, "ds": 100_000_000, "cs": 10_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
 """Nanoseconds in units of time."""
@@ -52,6 +53,21 @@ class FitsTable:
         """Name of the first of some columns that is there."""
         return next((c for c in columns if c in self._columns), None)
 
+    def one_of(self, columns: Sequence[str]) -> str:
+        """As `first_of`, where one of them has to be there.
+
+        Raises
+        ------
+        FormatError
+            If there is none of them.
+        """
+        found = self.first_of(columns)
+        if found is None:
+            raise FormatError(
+                f"{self.file_name}: expected a column {' or '.join(columns)} in {self.name}; found neither"
+            )
+        return found
+
     def nanoseconds(self, column: str) -> NDArray[np.int64]:
         """A column of durations in ns, by its own unit.
 
@@ -73,3 +89,38 @@ class FitsTable:
                 f"{self.file_name}: expected numbers in {self.name}.{column}; some are not finite"
             )
         return np.rint(values.astype(np.float64) * scale).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class FitsFile:
+    """Keywords of the primary header, and tables."""
+
+    name: str
+    """For messages."""
+    header: dict[str, Any]
+    tables: dict[str, FitsTable]
+    """By name, in capitals."""
+
+    def table(self, wanted: str) -> FitsTable:
+        """The table of that name.
+
+        Raises
+        ------
+        FormatError
+            If it is missing.
+        """
+        if wanted not in self.tables:
+            raise FormatError(
+                f"{self.name}: expected a table {wanted}; found {', '.join(self.tables) or 'no table'}; is it complete?"
+            )
+        return self.tables[wanted]
+
+    @property
+    def control(self) -> FitsTable:
+        """Table CONTROL: what holds for packets, or for runs of bins."""
+        return self.table("CONTROL")
+
+    @property
+    def data(self) -> FitsTable:
+        """Table DATA: what holds for each bin."""
+        return self.table("DATA")
