@@ -15,7 +15,7 @@ test: set-up-tests lint types  ## everything that CI runs
 	$(BIN)/python -m pytest -m "(browser or alone) and not remote"
 
 check: set-up-tests lint types  ## lint, types and the fast tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow and not browser and not remote and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q --hypothesis-profile=quick -m "not slow and not browser and not remote and not alone"
 
 fuzz: set-up-tests  ## a million damaged packets through the decoder, about half an hour
 	STIXLAB_FUZZ_PACKETS=1000000 $(BIN)/python -m pytest tests/telemetry/test_fuzz.py

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from stixlab.pipeline.quick_imports import load_jsonschema
+from tests.support.examples import register_profiles
+
 pytest_plugins = ["tests.support.database"]
+
+register_profiles()
+load_jsonschema()
 
 
 @pytest.fixture(scope="session")

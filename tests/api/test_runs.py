@@ -1,8 +1,6 @@
 """Runs over HTTP: a summary for everyone, the queue for members, and no way to write for the public."""
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import nbformat
 import pytest
@@ -14,6 +12,7 @@ from stixlab.catalog import MemoryCatalog
 from stixlab.errors import ServiceError
 from stixlab.model import RunStatus
 from tests.support.asgi import Client
+from tests.support.http import JsonHandler, served
 from tests.support.runs import GIVEN, make_desk, make_lab, make_run
 
 MEMBERS = {"token-of-ada": Member("ada", operator=False), "token-of-root": Member("root", operator=True)}
@@ -250,27 +249,18 @@ def test_a_limit_lets_through_so_many_within_its_time():
     assert limit.wait_s("a", now=10.5) == 0.0
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(JsonHandler):
     """The part of the hub's interface that says whose token it is."""
 
     def do_GET(self):
         self.server.asked.append((self.path, self.headers["Authorization"]))
-        status, answer = self.server.answer
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_):
-        pass
+        self.answer(*self.server.answer)
 
 
 @pytest.fixture
 def hub():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        server.asked = []
-        Thread(target=server.serve_forever, daemon=True).start()
+    with served(Hub, asked=[]) as server:
         yield server
-        server.shutdown()
 
 
 def whose(hub, model, status=200):

@@ -14,7 +14,7 @@ from stixlab.archive.levels import WIDTHS_S, choose_width, open_levels, reducibl
 from stixlab.archive.reduction import reduce_bins
 from stixlab.archive.spans import open_span
 from stixlab.errors import ArchiveError, NotInCatalogError, ParameterError
-from tests.support.archives import TABLE, dates, day_dataset, filled, store_day, update
+from tests.support.archives import TABLE, dates, day_dataset, fill, filled, store_day, update
 
 DAYS = dates("2021-06-29", 4)
 
@@ -91,7 +91,7 @@ def test_a_day_that_changes_changes_its_bins_alone(tmp_path):
 def test_the_order_in_which_days_come_does_not_show(tmp_path):
     """What a level holds follows from the datasets alone; its name follows from what it holds."""
     archive, catalog, _ = filled(tmp_path / "a", *DAYS)
-    other, others, _ = filled(tmp_path / "b", *DAYS)
+    other, others, _ = fill(tmp_path / "b", *DAYS)
     for day in (DAYS[2], DAYS[0], DAYS[3]):
         gone = next(p for p in others.products.find() if day.replace("-", "") in p.product_id)
         others.products.delete(gone.product_id)

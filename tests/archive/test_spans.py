@@ -15,7 +15,7 @@ from stixlab.datasets.registry import SPECS
 from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
 from stixlab.products.formats.zarr import open_many
 from stixlab.vocabulary import check
-from tests.support.archives import TABLE, dates, day_dataset, filled, store_day, update
+from tests.support.archives import TABLE, dates, day_dataset, fill, filled, store_day, update
 from tests.support.light_curves import day_of_packets, level1
 
 DAYS = dates("2021-06-05", 4)
@@ -195,7 +195,7 @@ def test_a_day_that_changes_is_seen_by_whoever_opens_again(tmp_path):
 def test_the_same_again_changes_nothing(archive, tmp_path):
     table = archive.path("zarr/L1/ql-lightcurve/contents_flight.json")
     before = table.stat()
-    catalog = filled(tmp_path / "archive", *DAYS)[1]
+    catalog = fill(tmp_path / "archive", *DAYS)[1]
     assert not update(archive, catalog, DAYS)
     assert table.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -204,7 +204,7 @@ def test_chunks_along_time_are_blocks(tmp_path, monkeypatch):
     from stixlab.products.formats import zarr as form
 
     monkeypatch.setattr(form, "CHUNK_TIMES", 64)
-    archive, _, parts = filled(tmp_path, *DAYS[:2])
+    archive, _, parts = fill(tmp_path, *DAYS[:2])
     ds = open_span(archive, "ql-lightcurve", time("2021-06-05T00:02"), None)
     assert ds["counts"].chunks[0] == (64 - 15, 26, 64, 26)
     np.testing.assert_array_equal(ds["counts"], np.concatenate([parts[0]["counts"][15:], parts[1]["counts"]]))

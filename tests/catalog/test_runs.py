@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stixlab.catalog import MemoryCatalog, MongoCatalog, connect_database, worker_name
@@ -17,6 +17,7 @@ from stixlab.catalog.waiting import Waiting
 from stixlab.catalog.workers import new_worker_name, worker_is_dead
 from stixlab.errors import ConflictError, NotInCatalogError
 from stixlab.model import RunStatus
+from tests.support.examples import examples
 from tests.support.records import run
 
 ME, OTHER = worker_name(), "elsewhere:1:2"
@@ -345,16 +346,16 @@ def _drain(uri: str) -> list[str]:
         return claimed_ids(catalog.runs)
 
 
+@pytest.mark.slow
 def test_no_run_is_claimed_twice_by_processes_that_ask_at_once(embedded_database, mongo_catalog):
     asked = [f"r{n:03}" for n in range(60)]
     mongo_catalog.runs.enqueue_many([run(name, n) for n, name in enumerate(asked)])
-    uri = embedded_database.uri("operator")
     with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
-        got = list(pool.map(_drain, [uri] * 3))
+        got = list(pool.map(_drain, [embedded_database.uri("operator")] * 3))
     assert sorted(name for names in got for name in names) == asked
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-10, 10), st.integers(0, 5), st.sets(st.integers(0, 5), max_size=3)), max_size=6

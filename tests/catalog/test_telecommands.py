@@ -12,6 +12,7 @@ from stixlab.catalog import MemoryCatalog
 from stixlab.catalog.stores import Catalog
 from stixlab.catalog.telecommands import merge
 from stixlab.model import Telecommand
+from tests.support.examples import examples
 
 T0 = datetime(2022, 3, 1, 12, 0, 0, 123456, UTC)
 
@@ -157,7 +158,7 @@ def with_identity(report: Telecommand) -> Telecommand:
     return dataclasses.replace(report, identity=f"{report.name}.{key}.{report.unique_id}")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(reports=st.lists(REPORTS.map(with_identity), max_size=6), seed=st.integers(0, 1000))
 def test_the_order_of_reports_and_their_division_do_not_matter(reports, seed):
     first, second = MemoryCatalog(), MemoryCatalog()

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 from prov.model import ProvDocument
 
 from stixlab import factory
@@ -19,6 +18,7 @@ from stixlab.cli.run_export import export_run_command
 from stixlab.errors import ParameterError, PipelineError
 from stixlab.model import RunStatus
 from tests.support.catalogs import product, succeed
+from tests.support.cli import invoke, opening
 from tests.support.pipelines import FIND, SAVE, write_notebook
 
 RANGE = ("trial", "--start", "2022-03-01", "--end", "2022-03-04")
@@ -31,11 +31,7 @@ def catalog(tmp_path, monkeypatch):
         catalog.products.save(product(day))
     write_notebook(tmp_path / "pipelines", FIND, SAVE)
 
-    @contextmanager
-    def open_catalog(_settings):
-        yield catalog
-
-    monkeypatch.setattr(factory, "open_catalog", open_catalog)
+    monkeypatch.setattr(factory, "open_catalog", opening(catalog))
     monkeypatch.setattr(factory, "archive_folder", lambda _settings: tmp_path / "archive")
     Archive(tmp_path / "archive", writable=True)
     for module in (command, pipelines, run_export):
@@ -47,11 +43,7 @@ def catalog(tmp_path, monkeypatch):
 
 
 def call(what, *arguments, status=0):
-    done = CliRunner().invoke(what, arguments)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return invoke(what, *arguments, status=status).output
 
 
 def work(catalog, monkeypatch, status=RunStatus.SUCCEEDED):

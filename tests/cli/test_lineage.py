@@ -1,17 +1,16 @@
 """`stixlab explain` and `stixlab reprocess`: what they print, and what they say to mistakes."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
-from click.testing import CliRunner
 
 from stixlab import factory
 from stixlab.cli.explain import explain_command
 from stixlab.cli.reprocess import reprocess_command
 from stixlab.errors import NotInCatalogError, ParameterError, SchemaError
 from stixlab.ingest import provenance
-from tests.support.chain import Chain, new_chain
+from tests.support.chain import Chain, chain_of
+from tests.support.cli import invoke, opening
 from tests.support.science import pixel_request
 
 PIXELS = "L1_sci-xray-cpd_2505080001-50001_flight"
@@ -19,34 +18,14 @@ PIXELS = "L1_sci-xray-cpd_2505080001-50001_flight"
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory) -> Chain:
-    folder = tmp_path_factory.mktemp("lineage")
-    chain = new_chain(folder / "home")
-    (folder / "tm.bin").write_bytes(pixel_request(4).data.tobytes())
-    assert not chain.ingest(folder / "tm.bin").failed
-    return chain
+    return chain_of(tmp_path_factory.mktemp("lineage"), pixel_request(4))
 
 
 @pytest.fixture
 def run(chain, monkeypatch):
-    @contextmanager
-    def open_lab(_settings):
-        yield chain.lab
-
-    @contextmanager
-    def open_ingestor(_settings, *, pipelines=True):
-        yield lambda _progress=None: chain.ingestor
-
-    monkeypatch.setattr(factory, "open_lab", open_lab)
-    monkeypatch.setattr(factory, "open_ingestor", open_ingestor)
-
-    def call(command, *arguments: str) -> str:
-        done = CliRunner().invoke(command, arguments)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    return call
+    monkeypatch.setattr(factory, "open_lab", opening(chain.lab))
+    monkeypatch.setattr(factory, "open_ingestor", opening(lambda _progress=None: chain.ingestor))
+    return lambda command, *arguments: invoke(command, *arguments).stdout
 
 
 def test_explain_names_packets_and_their_bytes(run):

@@ -1,44 +1,30 @@
 """`stixlab requests`: the list, one request whole, and what is said to mistakes."""
 
 import json
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from stixlab import factory
 from stixlab.cli.requests import requests_command
 from stixlab.errors import NotInCatalogError
-from tests.support.chain import Chain, new_chain
+from tests.support.chain import Chain, chain_of
+from tests.support.cli import invoke, opening
 from tests.support.packets import light_curves
 from tests.support.science import pixel_request, spectrogram_request
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory) -> Chain:
-    folder: Path = tmp_path_factory.mktemp("requests")
-    chain = new_chain(folder / "home")
     blocks = pixel_request(4).select([0, 3]), spectrogram_request(2, first_count=300), light_curves(1)
-    (folder / "tm.bin").write_bytes(b"".join(b.data.tobytes() for b in blocks))
-    assert not chain.ingest(folder / "tm.bin").failed
-    return chain
+    return chain_of(tmp_path_factory.mktemp("requests"), *blocks)
 
 
 @pytest.fixture
 def run(chain, monkeypatch):
-    @contextmanager
-    def open_lab(_settings):
-        yield chain.lab
-
-    monkeypatch.setattr(factory, "open_lab", open_lab)
+    monkeypatch.setattr(factory, "open_lab", opening(chain.lab))
 
     def call(*arguments: str, status: int = 0) -> str:
-        done = CliRunner().invoke(requests_command, arguments)
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == status, done.output
-        return done.output
+        return invoke(requests_command, *arguments, status=status).output
 
     return call
 

@@ -16,6 +16,7 @@ from stixlab.cli.json_lines import JsonLines
 from stixlab.cli.pipelines import cancel_command, retry_command, run_command, runs_command
 from stixlab.cli.worker import worker_command
 from stixlab.model import RunStatus
+from tests.support.cli import invoke, opening
 from tests.support.records import run
 
 
@@ -24,11 +25,7 @@ def catalog(monkeypatch):
     catalog = MemoryCatalog()
     desk = SimpleNamespace(retry=catalog.runs.retry, cancel=lambda name: catalog.runs.cancel(name, "eve"))
 
-    @contextmanager
-    def open_lab(_settings):
-        yield SimpleNamespace(catalog=catalog, desk=desk)
-
-    monkeypatch.setattr(factory, "open_lab", open_lab)
+    monkeypatch.setattr(factory, "open_lab", opening(SimpleNamespace(catalog=catalog, desk=desk)))
     for number, status in enumerate(("queued", "running", "failed", "succeeded", "failed")):
         each = run(
             f"r{number}", number, status=RunStatus(status), batch="b1" if number < 3 else "", attempts=1
@@ -40,11 +37,7 @@ def catalog(monkeypatch):
 
 
 def call(command, *arguments, status=0):
-    done = CliRunner().invoke(command, arguments)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return invoke(command, *arguments, status=status).output
 
 
 def ids(output):

@@ -8,7 +8,7 @@ from stixlab.api.app import create_app
 from stixlab.archive.trash import hide, show
 from stixlab.errors import AccessError, NotInCatalogError
 from tests.support.asgi import Client
-from tests.support.chain import Chain, new_chain
+from tests.support.chain import Chain, chain_of
 from tests.support.fits_products import CREATED
 from tests.support.light_curves import day_of_packets
 
@@ -17,14 +17,17 @@ PRODUCT = "L1_sci-xray-cpd_0087031809-50883_flight"
 CURVE = "L1_ql-lightcurve_20210605_flight"
 
 
-@pytest.fixture
-def chain(tmp_path, real_data) -> Chain:
-    chain = new_chain(tmp_path / "home")
-    assert not chain.ingestor.import_files([real_data / CPD]).failed
+@pytest.fixture(scope="module")
+def received(tmp_path_factory, real_data) -> Chain:
     blocks = day_of_packets(seed=5, n_packets=2, start="2021-06-05T00:01:00")
-    (tmp_path / "tm.bin").write_bytes(b"".join(bytes(b.data) for b in blocks))
-    assert not chain.ingest(tmp_path / "tm.bin").failed
+    chain = chain_of(tmp_path_factory.mktemp("hidden"), *blocks)
+    assert not chain.ingestor.import_files([real_data / CPD]).failed
     return chain
+
+
+@pytest.fixture
+def chain(received, tmp_path) -> Chain:
+    return received.copy(tmp_path / "home")
 
 
 def of_role(chain, access):

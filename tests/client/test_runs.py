@@ -1,13 +1,11 @@
 """Asking for runs and following them: who may do what, and what a member's request looks like."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from stixlab.catalog import MemoryCatalog
-from stixlab.client.runs import BY_PEOPLE, HttpDesk, NoDesk, follow
+from stixlab.client.runs import HttpDesk, NoDesk, follow
 from stixlab.errors import (
     AccessError,
     ConflictError,
@@ -17,7 +15,12 @@ from stixlab.errors import (
     ServiceError,
 )
 from stixlab.model import RunStatus
+from stixlab.pipeline.identity import BY_PEOPLE
+from tests.support.http import JsonHandler, served
+from tests.support.pipelines import FRONT, write_notebook
 from tests.support.runs import GIVEN, make_desk, make_run
+
+URGENT = 'run = stixlab.start_run("urgent", start=start, end=end, origin=origin)'
 
 
 @pytest.fixture
@@ -34,6 +37,14 @@ def test_a_run_is_queued_in_the_name_of_who_asked_before_those_of_the_data_cente
     run = desk.submit("trial", GIVEN)
     kept = catalog.runs.get(run.run_id)
     assert (kept.status, kept.asked_by, kept.priority, kept.trigger) == ("queued", "ada", BY_PEOPLE, "manual")
+
+
+def test_a_declared_priority_counts_where_a_person_asks(desk, catalog, tmp_path):
+    write_notebook(tmp_path / "pipelines", name="urgent", front=FRONT + "priority: 20\n", start=URGENT)
+    desk.submit("trial", GIVEN)
+    urgent = desk.submit("urgent", GIVEN)
+    assert catalog.runs.get(urgent.run_id).priority == BY_PEOPLE + 20
+    assert catalog.runs.claim("a:1:1", 60).run_id == urgent.run_id, "before the one that waits longer"
 
 
 @pytest.mark.parametrize(
@@ -143,28 +154,19 @@ def test_a_run_that_is_gone_is_not_waited_for(catalog):
         follow(catalog, "x", lambda _: None)
 
 
-class Service(BaseHTTPRequestHandler):
+class Service(JsonHandler):
     """Answers with what the test put there; keeps what it was asked."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append((self.path, dict(self.headers), json.loads(body)))
-        status, answer = self.server.answers.pop(0)
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *_):
-        pass
+        self.answer(*self.server.answers.pop(0))
 
 
 @pytest.fixture
 def service():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
-        server.asked, server.answers = [], []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(Service, asked=[], answers=[]) as server:
         yield server
-        server.shutdown()
 
 
 def at(service, token="secret"):

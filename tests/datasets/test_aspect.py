@@ -10,6 +10,7 @@ from stixlab.simulation.request_packets import aspect_packets
 from stixlab.simulation.requests import AspectSamples
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.sources import read_packets
+from tests.support.examples import examples
 from tests.support.requests import NEW, VERSIONS, columns_of, leaving, level0, level1
 
 DIODES = ("cha_diode0", "cha_diode1", "chb_diode0", "chb_diode1")
@@ -20,7 +21,7 @@ def samples(n, *, seed=0, **other):
     return AspectSamples(start_ticks=(NEW << 16) + 12_345, volts=volts, **other)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.integers(1, 1500), st.integers(1, 200), st.integers(1, 255))
 def test_readings_come_back_with_their_times(n, averaging, summing):
     data = samples(n, averaging=averaging, summing=summing)

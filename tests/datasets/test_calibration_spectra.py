@@ -8,6 +8,7 @@ from stixlab.datasets.calibration_spectra import CALIBRATION_L0, build_calibrati
 from stixlab.datasets.report import BuildReport
 from stixlab.ephemeris.clock import load_clock
 from stixlab.vocabulary import check
+from tests.support.examples import examples
 from tests.support.quicklooks import START, calibration, decoded
 
 THREE = ((25, 2, 200), (200, 1, 250), (23, 24, 450))
@@ -77,7 +78,7 @@ def test_runs_stand_in_the_order_of_time_and_other_sub_spectra_apart():
     assert datasets[0].live_time.to_numpy().tolist() == [5, 1_700_000]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 31), st.integers(0, 11), st.integers(0, 1), st.integers(0, 255)),

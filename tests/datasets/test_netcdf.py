@@ -13,8 +13,12 @@ from stixlab.datasets.construction import make_dataset
 from stixlab.datasets.schema import described_types, spec_of
 from stixlab.vocabulary import DIMS, check
 from tests.support.chain import new_chain
+from tests.support.examples import examples
 from tests.support.fits_products import PRODUCTS
 from tests.support.light_curves import day_of_packets
+
+QUICK = ("ql-lightcurve", "ql-flareflag", "sci-xray-spec", "sci-aspect-burst")
+"""Types of which any values are tried in the quick check, too."""
 
 
 def there_and_back(ds, path):
@@ -68,8 +72,15 @@ def datasets(draw, product):
     return make_dataset(spec, arrays, level="L1", attrs={"origin": "simulated", "complete": 1, "note": "é"})
 
 
-@pytest.mark.parametrize("product", [t for t in described_types() if not t.startswith("hk-")])
-@settings(max_examples=5, deadline=None)
+@pytest.mark.parametrize(
+    "product",
+    [
+        t if t in QUICK else pytest.param(t, marks=pytest.mark.slow)
+        for t in described_types()
+        if not t.startswith("hk-")
+    ],
+)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_whatever_the_values_are(product, data):
     ds = data.draw(datasets(product))

@@ -16,6 +16,7 @@ from stixlab.telemetry.assembly import assemble
 from stixlab.telemetry.compression import compress
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.sources import read_packets
+from tests.support.examples import examples
 from tests.support.requests import (
     CLOCK,
     NEW,
@@ -34,7 +35,7 @@ def sent(data, *, ssid=21, time_stamp=NEW):
 
 
 @pytest.mark.parametrize("time_stamp", [OLD, NEW])
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=examples(12))
 @given(
     st.integers(1, 6),
     st.integers(1, 20),
@@ -159,7 +160,7 @@ def test_detectors_that_were_not_recorded_are_told_by_the_number_of_counts(sent_
     assert set(ds.detector_mask.to_numpy()) == {0xFFFFFFFF}, "level 0 is as sent"
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=examples(12))
 @given(st.integers(1, 5), st.floats(0.01, 400), st.integers(0, 5))
 def test_raw_counts_come_back_whatever_bytes_they_take(n_times, mean, seed):
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ from stixlab.datasets.report import BuildReport
 from stixlab.datasets.spectra import SPECTRA_L0, build_spectra
 from stixlab.ephemeris.clock import load_clock
 from stixlab.vocabulary import check
+from tests.support.examples import examples
 from tests.support.quicklooks import START, decoded, spectra
 
 ALL = np.arange(32)
@@ -90,7 +91,7 @@ def test_other_integration_times_or_schemes_are_rows_of_their_own():
     assert ds.integration_time.to_numpy().tolist() == [32, 32, 16]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.integers(1, 110), min_size=1, max_size=6), st.integers(0, 9), st.randoms())
 def test_any_cut_and_order_of_the_packets_gives_the_same(sizes, ticks, random):
     total = sum(sizes)

@@ -12,6 +12,7 @@ from stixlab.simulation.request_packets import spectrogram_packets
 from stixlab.telemetry.compression import compress
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.sources import read_packets
+from tests.support.examples import examples
 from tests.support.requests import NEW, OLD, VERSIONS, asked, columns_of, leaving, level0, spectrogram
 
 
@@ -29,7 +30,7 @@ def again(columns, time_stamp=NEW):
 
 
 @pytest.mark.parametrize("time_stamp", [OLD, NEW])
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.integers(1, 400), st.integers(1, 31), st.integers(0, 9))
 def test_samples_come_back_with_their_times(time_stamp, n_times, n_energies, seed):
     """Over several packets; a structure ends with each packet."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stixlab.simulation.request_packets import visibility_packets
 from stixlab.simulation.requests import Visibilities
 from stixlab.telemetry.sources import read_packets
+from tests.support.examples import examples
 from tests.support.requests import VERSIONS, asked, leaving, level0, level1
 
 
@@ -27,7 +28,7 @@ def visibilities(n_times=3, n_energies=4, *, mask=0xFFFFFCFF, seed=0):
     )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(
     st.integers(1, 12),
     st.integers(1, 20),

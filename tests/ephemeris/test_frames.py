@@ -13,6 +13,7 @@ from stixlab.ephemeris import frames
 from stixlab.ephemeris.kepler import GM_SUN, propagate
 from stixlab.ephemeris.scales import as_times, from_dynamical, to_dynamical
 from stixlab.errors import TimeError
+from tests.support.examples import examples
 
 TIMES = np.array(
     ["2020-02-11", "2020-05-06T11:59:59.610", "2022-11-10T12:00:25.204", "2026-08-01", "2030-11-17"],
@@ -86,7 +87,7 @@ def test_axes_from_two_vectors_turn_and_do_not_mirror(primary, secondary, letter
     assert rotation["xyz".index(order[1])] @ secondary > 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.floats(0.28, 1.02),
     st.floats(0.0, 0.6),

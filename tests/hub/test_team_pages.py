@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import nbformat
 import pytest
@@ -19,6 +17,7 @@ from stixlab.errors import NotInCatalogError, ServiceError
 from stixlab.hub import team_pages
 from stixlab.hub.team_pages import Dashboard, make_application
 from stixlab.settings import Settings
+from tests.support.http import JsonHandler, served
 from tests.support.runs import make_lab, make_run
 
 PREFIX = "/services/team/"
@@ -30,17 +29,12 @@ MODELS = {
 }
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(JsonHandler):
     """The part of the hub's interface that says whose token it is."""
 
     def do_GET(self):
         model = MODELS.get(self.headers["Authorization"])
-        self.send_response(200 if model else 403)
-        self.end_headers()
-        self.wfile.write(json.dumps(model or {}).encode())
-
-    def log_message(self, *_):
-        pass
+        self.answer(200 if model else 403, model or {})
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +44,7 @@ def impatient(monkeypatch):
 
 @pytest.fixture
 def hub(monkeypatch):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(Hub) as server:
         for name, value in {
             "API_URL": f"http://127.0.0.1:{server.server_port}/hub/api",
             "API_TOKEN": "service",
@@ -66,7 +59,6 @@ def hub(monkeypatch):
         HubOAuth.clear_instance()
         yield server
         HubOAuth.clear_instance()
-        server.shutdown()
 
 
 @asynccontextmanager
@@ -104,7 +96,17 @@ def lab(tmp_path):
 def in_a_loop_of_its_own(question):
     """In a thread, since a browser that another test has open keeps a loop running in this one."""
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, question).result()
+        return pool.submit(asyncio.run, question).result()
+
+
+def answers(lab, headers, *paths):
+    """What the pages say to these questions, one after the other."""
+
+    async def ask():
+        async with serving(lab) as url:
+            return [await get(url + path, headers) for path in paths]
+
+    return in_a_loop_of_its_own(ask())
 
 
 def test_strangers_are_sent_to_the_login_of_the_hub(hub, lab):
@@ -122,36 +124,22 @@ def test_strangers_are_sent_to_the_login_of_the_hub(hub, lab):
 
 
 def test_a_token_for_something_else_is_not_enough(hub, lab):
-    async def ask():
-        async with serving(lab) as url:
-            assert (await get(url + "runs/trial-1", BOB)).code == 403
-            assert (await get(url + "dask/status", BOB)).code == 403
-
-    in_a_loop_of_its_own(ask())
+    assert [answer.code for answer in answers(lab, BOB, "runs/trial-1", "dask/status")] == [403, 403]
 
 
 def test_a_member_sees_the_executed_notebook_without_scripts(hub, lab):
-    async def ask():
-        async with serving(lab) as url:
-            answer = await get(url + "runs/trial-1", ADA)
-            assert answer.code == 200
-            assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
-            assert b"<script" not in answer.body
-            assert b"story" in answer.body
-            assert (await get(url + "runs/none", ADA)).code == 404
-            assert (await get(url + "runs/..%2f..%2fetc", ADA)).code == 404
-
-    in_a_loop_of_its_own(ask())
+    answer, *others = answers(lab, ADA, "runs/trial-1", "runs/none", "runs/..%2f..%2fetc")
+    assert answer.code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert b"<script" not in answer.body
+    assert b"story" in answer.body
+    assert [other.code for other in others] == [404, 404]
 
 
 def test_without_a_cluster_the_page_says_so(hub, lab):
-    async def ask():
-        async with serving(lab) as url:
-            answer = await get(url + "dask/status", ADA)
-            assert answer.code == 404
-            assert b"STIXLAB_DASK names its scheduler" in answer.body
-
-    in_a_loop_of_its_own(ask())
+    (answer,) = answers(lab, ADA, "dask/status")
+    assert answer.code == 404
+    assert b"STIXLAB_DASK names its scheduler" in answer.body
 
 
 def test_a_scheduler_that_is_away_is_told_without_its_address(hub, lab):

@@ -109,6 +109,7 @@ def test_they_are_imported_and_the_report_names_the_package(tmp_path, monkeypatc
     assert report.files[1].error == "b.fits: recognised, not read yet"
 
 
+@pytest.mark.slow
 def test_the_real_light_curve_is_in_the_archive_afterwards(package, tmp_path):
     """Measured, not simulated; the same again changes nothing."""
     chain = new_chain(tmp_path)

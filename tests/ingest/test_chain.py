@@ -125,6 +125,7 @@ def test_the_same_name_with_other_content_is_a_new_file(chain, lb_packets, tmp_p
     assert sum(p.n_times for p in chain.catalog.products.find()) == 5800
 
 
+@pytest.mark.slow
 def test_neither_order_nor_partition_nor_repetition_of_packets_shows(tmp_path, lb_packets):
     """All at once, or in five files of random packets, some twice, in two orders: the same products."""
     whole = new_chain(tmp_path / "whole")

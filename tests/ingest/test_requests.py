@@ -28,6 +28,7 @@ from stixlab.telemetry.requests import request_keys
 from stixlab.telemetry.sources import read_packets
 from stixlab.timing import to_datetime
 from tests.support.chain import new_chain
+from tests.support.examples import examples
 from tests.support.science import NOW, aspect_burst, pixel_request, quicklook, spectrogram_request
 
 
@@ -162,7 +163,7 @@ def world() -> list[PacketBlock]:
 
 
 @given(st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_order_and_division_of_files_do_not_matter(data):
     """Some packets lost; the others in any files in any order: records and assembled contents are the same."""
     block = PacketBlock.concatenate(world())
@@ -246,7 +247,7 @@ def test_an_ingest_of_files_makes_the_records(tmp_path):
 
 
 @given(st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_changed_bytes_never_stop_the_records(data):
     """Any bytes but those of the framing may be wrong: nothing raises, no packet is counted twice or forgotten."""
     block = PacketBlock.concatenate(world())

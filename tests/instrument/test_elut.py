@@ -13,6 +13,7 @@ from stixlab.instrument.elut import EnergyCalibration, elut_at, elut_history, el
 from stixlab.instrument.energy_channels import energy_edges
 from stixlab.instrument.packages import TableFolder, package_folder
 from tests.support.elut_tables import NOMINAL, elut_text, table_folder
+from tests.support.examples import examples
 
 SPANS = [
     ("2020-02-14T00:00:00", "2021-01-01T00:00:00", "20200519"),
@@ -59,7 +60,7 @@ def test_a_table_is_read_in_the_order_of_detector_and_pixel(tmp_path):
     assert one.comment == "Based on run 1 Channel energy edges"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 2**32), st.floats(800, 1300), st.floats(0.09, 0.13))
 def test_true_edges_are_the_nominal_ones_up_to_rounding(tmp_path_factory, seed, offset, gain):
     """Half a converter step is 0.055 keV."""

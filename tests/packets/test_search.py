@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stixlab.errors import NotInCatalogError, ParameterError, TimeError
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock, Status
+from tests.support.examples import examples
 from tests.support.packets import LIGHT_CURVE, MAXI, MINI, housekeeping, light_curves
 
 T0 = 664_000_000
@@ -246,7 +247,9 @@ def test_an_empty_archive_has_no_packets(store):
     assert len(found.to_pandas()) == len(found.to_astropy()) == 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_search_finds_what_looking_at_every_packet_finds(tmp_path_factory, store, data):
     """Random files, conditions, pages and orders."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stixlab.errors import NotInCatalogError, PipelineError
 from stixlab.pipeline.html import notebook_html
+from tests.support.examples import examples
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -117,7 +118,9 @@ def test_nothing_of_an_output_is_executed_or_fetched(tmp_path, bad):
     assert "style='background" not in html
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text(alphabet="<>/ =\"'abcsriptonlx&;:-!\n", max_size=60))
 def test_no_text_at_all_becomes_active(tmp_path, text):
     html = page(

@@ -20,15 +20,22 @@ from stixlab.pipeline.outputs import read_outputs
 from stixlab.pipeline.products import check_saved
 from stixlab.pipeline.spec import read_spec
 from stixlab.products.formats.zarr import open_zarr, write_zarr
-from tests.support.formal import RANGE, change, daily, first, staged_path
+from tests.support.formal import RANGE, Formal, change, daily, first, staged_path
 from tests.support.packets import light_curves
 from tests.support.pipelines import write_notebook
 
 
-def light_curve(formal) -> xr.Dataset:
-    if not formal.chain.catalog.products.find():
-        formal.commit(daily(formal))
-    return formal.chain.lab.open("ql-lightcurve", "2021-01-16", "2021-01-17").load()
+@pytest.fixture(scope="module")
+def committed(received, tmp_path_factory) -> Formal:
+    """The same data center after the days were made."""
+    formal = received.copy(tmp_path_factory.mktemp("committed"))
+    formal.commit(daily(formal))
+    return formal
+
+
+@pytest.fixture
+def light_curve(committed) -> xr.Dataset:
+    return committed.chain.lab.open("ql-lightcurve", "2021-01-16", "2021-01-17").load()
 
 
 @pytest.mark.parametrize(
@@ -44,17 +51,16 @@ def light_curve(formal) -> xr.Dataset:
         (lambda _: ["text"], PipelineError, "found str"),
     ],
 )
-def test_a_dataset_that_cannot_be_a_product_is_refused(formal, spoil, error, words):
-    ds = light_curve(formal)
-    run = formal.session(**RANGE)
+def test_a_dataset_that_cannot_be_a_product_is_refused(committed, light_curve, spoil, error, words):
+    run = committed.session(**RANGE)
     with pytest.raises(error, match=words):
-        run.save("ql-lightcurve", spoil(ds))
-    assert formal.outputs() == {}
+        run.save("ql-lightcurve", spoil(light_curve))
+    assert committed.outputs() == {}
 
 
-def test_science_data_are_not_saved_as_datasets(formal):
-    run = formal.session(**RANGE)
-    ds = light_curve(formal).assign_attrs(product="sci-xray-spec")
+def test_science_data_are_not_saved_as_datasets(committed, light_curve):
+    run = committed.session(**RANGE)
+    ds = light_curve.assign_attrs(product="sci-xray-spec")
     with pytest.raises(PipelineError, match="plan_requests"):
         run.save("sci-xray-spec", ds)
 

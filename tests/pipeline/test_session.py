@@ -13,7 +13,8 @@ from stixlab.catalog import MemoryCatalog
 from stixlab.errors import PipelineError, TimeError
 from stixlab.pipeline.inputs import flares_content
 from stixlab.pipeline.outputs import commit_outputs, range_of, read_outputs
-from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE, RunSession, start_run
+from stixlab.pipeline.run_folder import REQUEST_NAME, RUN_FOLDER_VARIABLE
+from stixlab.pipeline.session import RunSession, start_run
 from tests.support.flare_curves import curve
 
 GIVEN = {"start": "2022-03-01", "end": "2022-03-01T06:00:00", "origin": ""}

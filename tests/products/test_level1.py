@@ -21,6 +21,7 @@ from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock
 from stixlab.telemetry.sources import read_packets
 from stixlab.vocabulary import check
 from tests.support.columns import decoded, light_curve, random_codes
+from tests.support.examples import examples
 from tests.support.light_curves import day_of_packets, level1, light_curve_dataset
 
 
@@ -202,7 +203,7 @@ def test_merge_fills_gaps_from_the_parts_of_less_trust():
     assert (np.diff(merged.time.to_numpy()) > np.timedelta64(0)).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=12), st.randoms())
 def test_any_order_of_overlapping_packets_gives_the_same(placed, random):
     """Packets that begin at any second, overlap and contradict each other."""

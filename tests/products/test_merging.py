@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stixlab.products.merging import unique_order
+from tests.support.examples import examples
 
 VALUES = {
     "flag": np.array([False, True]),
@@ -31,7 +32,7 @@ def in_lexical_order(arrays, row):
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 20))
 def test_of_rows_at_one_time_the_first_in_lexical_order_stays(seed, n):
     rng = np.random.default_rng(seed)

@@ -26,6 +26,7 @@ from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.sequences import Headers
 from stixlab.telemetry.sources import read_packets
 from stixlab.vocabulary import check
+from tests.support.examples import examples
 from tests.support.requests import (
     CLOCK,
     NEW,
@@ -337,7 +338,7 @@ def test_products_keep_their_content_in_the_archive_form(real_data, tmp_path, pa
     assert again.attrs["complete"] == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.integers(0, 2**32 - 1))
 def test_damaged_packets_are_never_an_exception(seed):
     """Bytes changed so that the packet still decodes: something is left out, or the values are what they say."""

@@ -30,6 +30,7 @@ from stixlab.simulation.sequences import Departure
 from stixlab.telemetry.compression import decompress
 from stixlab.telemetry.decode import decode
 from stixlab.telemetry.frames import Status
+from tests.support.examples import examples
 
 OLD, NEW = 660_000_000, 700_000_000
 """On-board times before and since the flight software that counts starts in 24 bits."""
@@ -68,7 +69,7 @@ def bins_of(columns, name):
     return np.unique(columns[name], return_inverse=True)[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.integers(1, 6),
     st.integers(1, 28),
@@ -91,7 +92,7 @@ def test_counts_of_pixels_come_back(n_times, n_energies, mask, n_pixels, at):
     assert np.array_equal(columns["NIXD0016"], np.tile(data.energy_low, n_times))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(1, 5), st.integers(1, 28), st.floats(0.0, 400.0), st.integers(1, 2**32 - 1))
 def test_raw_counts_come_back_and_zeros_are_not_sent(n_times, n_energies, mean, mask):
     data = pixels(n_times, n_energies, mask=mask, mean=mean, seed=mask % 1000)
@@ -149,7 +150,7 @@ def test_visibilities_come_back_with_their_signs():
         visibility_packets(request(), data, Departure(NEW), VERSIONS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(1, 400), st.integers(1, 32), st.lists(st.integers(0, 399), max_size=4))
 def test_spectrograms_come_back_and_a_change_of_state_begins_a_structure(n_times, n_energies, changes):
     rng = np.random.default_rng(n_times)

@@ -1,6 +1,10 @@
 """Small archives with days of light curves, and the catalogue that names them."""
 
+import copy
+import functools
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -62,7 +66,35 @@ def update(archive, catalog, days):
 
 
 def filled(folder, *days, **fields):
-    """An archive and its catalogue with some days in both, and their datasets."""
+    """An archive and its catalogue with some days in both, and their datasets.
+
+    A copy of one that was written once in this process; `fill` writes anew, into what is there or with what a
+    test has changed.
+    """
+    files, documents, parts = _written_once(days, tuple(sorted(fields.items())))
+    for name, content in files.items():
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    catalog = MemoryCatalog()
+    for name, each in documents.items():
+        for document in each:
+            catalog.collections[name].replace(copy.deepcopy(document))
+    return Archive(folder, writable=True), catalog, [ds.copy(deep=True) for ds in parts]
+
+
+@functools.cache
+def _written_once(days, fields):
+    """The contents of all files, the documents of the catalogue, and the datasets."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _, catalog, parts = fill(folder, *days, **dict(fields))
+        files = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return files, {name: list(c.each()) for name, c in catalog.collections.items()}, parts
+
+
+def fill(folder, *days, **fields):
+    """The same, written to a folder in which something may be already."""
     archive, catalog = Archive(folder, writable=True), MemoryCatalog()
     parts = [day_dataset(day, seed=i, **fields) for i, day in enumerate(days)]
     with archive.writing():

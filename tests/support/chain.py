@@ -1,5 +1,7 @@
 """An ingest into a folder, with a catalogue in memory: everything real but the database."""
 
+import copy
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from stixlab.ephemeris.clock import load_clock
 from stixlab.idb import load_versions
 from stixlab.ingest import Ingestor, IngestReport
 from stixlab.settings import Settings
+from stixlab.telemetry.frames import PacketBlock
 
 
 @dataclass
@@ -34,6 +37,15 @@ class Chain:
     def ingest(self, *paths: Path) -> IngestReport:
         return self.ingestor.ingest(paths)
 
+    def copy(self, home: Path) -> "Chain":
+        """The same in another folder, to be changed."""
+        other = new_chain(home)
+        shutil.copytree(self.home, home, dirs_exist_ok=True)
+        for name, collection in self.catalog.collections.items():
+            for document in collection.each():
+                other.catalog.collections[name].replace(copy.deepcopy(document))
+        return other
+
     def files(self) -> set[str]:
         """Keys of all files."""
         return {str(p.relative_to(self.archive.root)) for p in self.archive.root.rglob("*") if p.is_file()}
@@ -45,3 +57,11 @@ class Chain:
 
 def new_chain(home: Path) -> Chain:
     return Chain(home, MemoryCatalog(), Archive(home / "archive", writable=True))
+
+
+def chain_of(folder: Path, *blocks: PacketBlock) -> Chain:
+    """A home in a folder, into which a file of these packets was taken."""
+    chain = new_chain(folder / "home")
+    (folder / "tm.bin").write_bytes(b"".join(block.data.tobytes() for block in blocks))
+    assert not chain.ingest(folder / "tm.bin").failed
+    return chain

@@ -14,6 +14,24 @@ EDGE_MASK = sum(1 << e for e in (1, 7, 12, 17, 23, 28))
 """4, 10, 15, 25, 50, 84 keV in the nominal channels."""
 
 
+def three(first, scheme):
+    """The three numbers of a compression, in parameters that follow each other."""
+    return {f"NIXD{first + i:04}": value for i, value in enumerate(scheme)}
+
+
+def common_fields(n_bands, triggers, *, coarse, fine, tenths, edge_mask):
+    """Fields that light curves and backgrounds share: start and length of the bins, energies, triggers."""
+    return {
+        "NIX00445": coarse,
+        "NIX00446": fine,
+        "NIX00405": tenths - 1,
+        "NIX00266": edge_mask & 0xFFFF_FFFF,
+        "NIX00270": n_bands,
+        "NIX00273": len(triggers),
+        "NIX00274": triggers.astype(np.uint8),
+    }
+
+
 def light_curve(
     codes,
     *,
@@ -36,20 +54,14 @@ def light_curve(
     triggers = np.full(n_bins, 81) if triggers is None else np.asarray(triggers)
     states = np.zeros(n_bins) if states is None else np.asarray(states)
     fields = {
-        "NIX00445": coarse,
-        "NIX00446": fine,
-        "NIX00405": tenths - 1,
+        **common_fields(n_bands, triggers, coarse=coarse, fine=fine, tenths=tenths, edge_mask=edge_mask),
         "NIX00407": detector_mask,
         "NIXD0407": 0xFFF,
-        **dict(zip(("NIXD0101", "NIXD0102", "NIXD0103"), scheme, strict=True)),
-        **dict(zip(("NIXD0104", "NIXD0105", "NIXD0106"), triggers_scheme, strict=True)),
+        **three(101, scheme),
+        **three(104, triggers_scheme),
         "NIXD0107": edge_mask >> 32,
-        "NIX00266": edge_mask & 0xFFFF_FFFF,
-        "NIX00270": n_bands,
         "NIX00271": [n_bins] * n_bands if points_per_band is None else points_per_band,
         "NIX00272": codes.T.reshape(-1),
-        "NIX00273": len(triggers),
-        "NIX00274": triggers.astype(np.uint8),
         "NIX00275": len(states),
         "NIX00276": states.astype(np.uint8),
     }

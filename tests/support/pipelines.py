@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
+
+from stixlab.errors import PipelineError
 
 FRONT = """\
 title: A trial
@@ -102,3 +108,11 @@ def stand_in(folder: Path, factory: str = FACTORY) -> dict[str, str]:
 
 def now() -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def refused(words: str, *, cell: int, field: str) -> Iterator[pytest.ExceptionInfo[PipelineError]]:
+    """A declaration is refused with these words (a pattern), naming this cell and this field."""
+    with pytest.raises(PipelineError, match=words) as caught:
+        yield caught
+    assert (caught.value.cell, caught.value.field) == (cell, field)

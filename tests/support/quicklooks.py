@@ -8,7 +8,7 @@ from stixlab.idb import load_versions
 from stixlab.telemetry.decode import Columns, decode
 from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import PacketBlock
-from tests.support.columns import EDGE_MASK
+from tests.support.columns import EDGE_MASK, common_fields, three
 
 START = 664_146_182
 
@@ -21,10 +21,6 @@ def decoded(*blocks) -> Columns:
     )
     assert len(columns) == len(blocks), statuses
     return columns
-
-
-def _three(first, scheme):
-    return {f"NIXD{first + i:04}": value for i, value in enumerate(scheme)}
 
 
 def _packet(spid, fields, coarse, *, synchronised=True, destination=0, sent=None):
@@ -57,18 +53,12 @@ def background(
     n_bins, n_bands = codes.shape
     triggers = np.full(n_bins, 56) if triggers is None else np.asarray(triggers)
     fields = {
-        "NIX00445": coarse,
-        "NIX00446": fine,
-        "NIX00405": tenths - 1,
-        **_three(108, scheme),
-        **_three(112, triggers_scheme),
+        **common_fields(n_bands, triggers, coarse=coarse, fine=fine, tenths=tenths, edge_mask=edge_mask),
+        **three(108, scheme),
+        **three(112, triggers_scheme),
         "NIXD0111": edge_mask >> 32,
-        "NIX00266": edge_mask & 0xFFFF_FFFF,
-        "NIX00270": n_bands,
         "NIX00277": [n_bins] * n_bands if points_per_band is None else points_per_band,
         "NIX00278": codes.T.reshape(-1),
-        "NIX00273": len(triggers),
-        "NIX00274": triggers.astype(np.uint8),
     }
     return _packet(54119, fields, coarse, **header)
 
@@ -94,8 +84,8 @@ def spectra(
         "NIX00445": coarse,
         "NIX00446": fine,
         "NIX00405": tenths - 1,
-        **_three(115, scheme),
-        **_three(112, triggers_scheme),
+        **three(115, scheme),
+        **three(112, triggers_scheme),
         "NIXD0407": pixel_mask,
         "NIX00089": n,
         "NIX00100": np.asarray(detectors, dtype=np.uint8),
@@ -118,7 +108,7 @@ def variance(
         "NIX00407": 0xFFFF_FCFF,
         "NIX00282": energy_mask,
         "NIXD0407": 0xFFF,
-        **_three(118, scheme),
+        **three(118, scheme),
         "NIX00280": len(codes),
         "NIX00281": np.asarray(codes, dtype=np.uint8),
     }
@@ -190,7 +180,7 @@ def calibration(
         "NIX00123": quiet,
         "NIX00124": live_ms,
         "NIX00125": temperature,
-        **_three(126, scheme),
+        **three(126, scheme),
         "NIX00407": 0xFFFF_FFFF,
         "NIXD0407": 0xFFF,
         "NIX00160": mask,

@@ -19,6 +19,7 @@ from stixlab.telemetry.encode import encode
 from stixlab.telemetry.frames import SIMULATED_DESTINATION, PacketBlock, Status
 from stixlab.telemetry.sequences import Headers
 from stixlab.telemetry.sources import read_packets
+from tests.support.examples import examples
 from tests.support.packets import read_hex
 from tests.support.science import (
     ASPECT,
@@ -73,7 +74,7 @@ def test_a_whole_request_has_its_substructures_in_order():
     st.integers(0, 3),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_order_repetition_and_place_of_the_counter_do_not_matter(n, first_count, n_repeated, random):
     block = pixel_request(n, first_count=first_count)
     order = random.sample(range(n), n) + random.choices(range(n), k=n_repeated)
@@ -86,7 +87,7 @@ def test_order_repetition_and_place_of_the_counter_do_not_matter(n, first_count,
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_is_missing_is_told_with_how_many_and_where(data):
     """Any packets lost, at any place of the counter: every one within is counted, lost ends are told."""
     n = data.draw(st.integers(2, 10))
@@ -112,7 +113,7 @@ def test_what_is_missing_is_told_with_how_many_and_where(data):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_interleaved_requests_do_not_leak(data):
     """Requests that share counter and time, packet by packet; some packets lost; each is as if it were alone."""
     sizes = data.draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))

@@ -13,6 +13,7 @@ from stixlab.telemetry.commands import checksum, decode_command, read_header
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.telecommands import read_telecommands
 from tests.support.commands import write_database
+from tests.support.examples import examples
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ class TestDamaged:
         with pytest.raises(UnknownPacketError, match="STIXLAB_IDB"):
             decode_command(bytes.fromhex("1DACC0000005") + bytes([0x19, 201, 1, 0, 0, 0]), [])
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=examples(100), deadline=None)
     @given(body=st.binary(max_size=60), subtype=st.integers(1, 4))
     def test_any_bytes_are_read(self, definitions, body, subtype):
         packet = bytes.fromhex("1DACC0000007") + bytes([0x19, 200, subtype, 0]) + body + b"\0\0"
@@ -219,7 +220,7 @@ class TestMissionDatabases:
                 assert found.database_version == version.version
                 assert found.parameters[0].raw == 2203010001
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=examples(10), deadline=None)
     @given(seed=st.integers(0, 1 << 32))
     def test_every_command_comes_back_as_it_was_made(self, real_data, seed):
         chance = Random(seed)

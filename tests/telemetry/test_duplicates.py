@@ -15,6 +15,7 @@ from stixlab.telemetry import duplicates
 from stixlab.telemetry.duplicates import content_hashes, hash_packets, mark_duplicates
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.headers import parse_headers
+from tests.support.examples import examples
 from tests.support.packets import housekeeping, light_curves
 
 
@@ -48,7 +49,7 @@ def used(block: PacketBlock) -> set[bytes]:
     return {block.packet(int(i)) for i in good}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_the_same_packets_are_used_in_any_order(data: st.DataObject) -> None:
     """The packets used, the number of each status; each identity once; blocks marked apart and together."""

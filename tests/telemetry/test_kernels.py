@@ -14,6 +14,7 @@ from stixlab.telemetry.encode import encode, make_headers
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.headers import parse_headers
 from stixlab.telemetry.kernels import decode_packets, encode_packets, get_kernel
+from tests.support.examples import examples
 from tests.support.packets import invented
 
 
@@ -249,7 +250,7 @@ def random_columns(draw: st.DrawFn, versions: Versions, n: int) -> dict[str, lis
     return columns
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(structures(), st.data())
 def test_decoding_undoes_encoding_of_any_structure(
     fields: list[tuple[str, int, int, int]], data: st.DataObject

@@ -24,6 +24,7 @@ from stixlab.telemetry.schemes import (
     decompress_column,
     scheme_problems,
 )
+from tests.support.examples import examples
 from tests.support.packets import LIGHT_CURVE, light_curves
 from tests.support.structures import random_packets
 
@@ -195,7 +196,7 @@ def test_triggers_of_spectrograms_follow_the_length_of_each_sample() -> None:
     np.testing.assert_array_equal(pair(columns, "NIX00267")[0], (np.arange(3) + 0.5) * 30 * lengths * 16)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.sampled_from([54111, 54113, 54142, 54115, 54116, 54117, 54143, 54118, 54119, 54120, 54121, 54124]),
     st.integers(0, 2**32 - 1),

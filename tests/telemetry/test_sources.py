@@ -16,6 +16,7 @@ from stixlab.telemetry.encode import SIMULATED_DESTINATION, write_binary, write_
 from stixlab.telemetry.frames import PacketBlock, Status
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.sources import Kind, read_packets, recognise
+from tests.support.examples import examples
 from tests.support.packets import housekeeping, light_curves
 
 TIME = np.datetime64("2021-01-17T00:00:00")
@@ -314,7 +315,7 @@ def test_unsynchronised_times_are_told_apart() -> None:
     assert found.data.tobytes() == block.data.tobytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_changed_bytes_never_stop_the_reading(data: st.DataObject) -> None:
     """Mutations of a good stream: no crash, every byte accounted for, what is decoded is consistent."""
@@ -338,7 +339,7 @@ def test_changed_bytes_never_stop_the_reading(data: st.DataObject) -> None:
     assert report.n_packets == len(block)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_behind_a_packet(junk: bytes) -> None:
     """The packet is found, the rest is accounted for (it may look like a packet by chance)."""

@@ -13,6 +13,7 @@ from stixlab.model import Telecommand
 from stixlab.telemetry import telecommands
 from stixlab.telemetry.report import DecodeReport
 from stixlab.telemetry.telecommands import read_telecommands
+from tests.support.examples import examples
 from tests.support.telecommand_reports import element, parameter, report
 
 
@@ -192,7 +193,7 @@ def test_the_same_command_has_the_same_identity_and_others_have_not():
     assert len({c.identity for c in read(report(*unreleased))[0]}) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_damage_of_any_kind_is_accounted_for(data):
     content = bytearray(report(*(element(i, parameters=[parameter("P", "1")]) for i in range(3))))

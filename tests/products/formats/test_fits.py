@@ -20,6 +20,7 @@ from stixlab.products.formats.fits_dialects import read_fits
 from stixlab.products.level1 import content_sha256
 from stixlab.telemetry.frames import SIMULATED_DESTINATION
 from tests.support.columns import light_curve, random_codes
+from tests.support.examples import examples
 from tests.support.housekeeping import real_report
 from tests.support.light_curves import level1, light_curve_dataset
 
@@ -61,7 +62,7 @@ def test_file_comes_back_as_the_dataset(tmp_path):
     assert back.attrs["dialect"] == "stixlab"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_any_light_curve_comes_back_equal(data, tmp_path_factory):
     """Bins of any length, clocks that slip, gaps, other energies, all schemes."""
@@ -230,7 +231,7 @@ def test_truncated_file_is_told(tmp_path, at):
         read_fits(path, load_clock(None))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(place=st.floats(0, 0.9999), bit=st.integers(0, 7))
 def test_flipped_bit_never_passes_and_never_breaks(tmp_path_factory, place, bit):
     """Whatever the bit is part of: a clear error, or (in the empty rest of a block) the same data."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stixlab.products.formats.fits_columns import column, primary, table
+from tests.support.examples import examples
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 DTYPES = ["bool", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
@@ -54,7 +55,7 @@ def test_texts_and_times():
     assert found.columns["time"].unit == "ns"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     value=st.one_of(
         st.booleans(),

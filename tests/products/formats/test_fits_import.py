@@ -15,8 +15,10 @@ from stixlab.errors import FormatError
 from stixlab.products.formats.fits_dialects import read_fits
 from stixlab.products.level1 import make_level1, merge, split_days
 from stixlab.products.merging import content_sha256
+from stixlab.simulation.calibration import CalibrationSpectra, calibration_packets
 from stixlab.simulation.reencode import reencode
-from stixlab.telemetry.decode import decode_all
+from stixlab.simulation.sequences import Departure
+from stixlab.telemetry.decode import decode, decode_all
 from stixlab.telemetry.sources import read_packets
 from stixlab.vocabulary import check
 from tests.support.fits_products import there_and_back
@@ -27,6 +29,8 @@ SCIENCE = [
     "*cpd_20221111T085618*", "*scpd_20200505*", "*rpd_20200505*", "*xray-spec_20200505*", "*xray-l1-2207235029*",
     "*spectrogram-2102140001*", "*spectrogram-2207238956*",
 ]  # fmt: skip
+QUICK = ("*-cpd_20200505*", "*scpd_20200505*", "*xray-spec_20200505*", "*spectrogram-2102140001*")
+"""One of each form and dialect; the others take longer."""
 QUICKLOOKS = ("background", "variance", "flareflag", "lightcurve")
 BUNDLED_DAY = "2020-05-06"
 
@@ -61,7 +65,10 @@ def assert_alike(ours: xr.Dataset, theirs: xr.Dataset, *, apart_s: float, but: t
             assert (one == other).all(), name
 
 
-@pytest.mark.parametrize("pattern", SCIENCE)
+@pytest.mark.parametrize(
+    "pattern",
+    [p if p in QUICK else pytest.param(p, marks=pytest.mark.slow) for p in SCIENCE],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_request_is_that_of_its_packets(real_data, clock, tmp_path, pattern):
     """Two ways: the file read, and its counts made packets, decoded and processed; masks, live time and all."""
@@ -193,19 +200,44 @@ def test_an_empty_flare_list_keeps_the_counters(real_data, clock):
 
 
 def test_a_calibration_run_stands_once_with_its_true_length(real_data, clock):
-    """The file holds it twice, with a tenth of its length: shorter than its live time."""
+    """The file holds it twice, with a tenth of two lengths: 45,599 s is that of the first packet, see `build_calibration`.
+
+    CONTROL has tenths of a second, DATA whole ones: ten of them. The middle of the run lies on the day of its file.
+    """
     ds = read_fits(real_data / "cal" / "solo_L1_stix-cal-energy_20200506_V01.fits.gz", clock)
     check(ds, get_spec("cal-spectra"))
     with fits.open(real_data / "cal" / "solo_L1_stix-cal-energy_20200506_V01.fits.gz") as hdus:
-        assert (ds.counts.to_numpy()[0] == hdus["DATA"].data["counts"][0]).all()
-        assert float(ds.temperature[0]) + 273.15 == pytest.approx(
-            hdus["CONTROL"].data["average_temperature"][0]
+        counts = hdus["DATA"].data["counts"][0]
+        control = hdus["CONTROL"].data
+        assert float(ds.temperature[0]) + 273.15 == pytest.approx(control["average_temperature"][0])
+        run = CalibrationSpectra(
+            start_s=int(control["scet_coarse"][0]),
+            duration_s=round(control["integration_time"].min() * 10),
+            live_ms=int(control["live_time"][0]),
+            counts=counts.astype(np.int64),
+            subspectra=((0, 1024, 1),),
         )
+    assert (ds.counts.to_numpy()[0] == counts).all()
     assert ds.sizes["time"] == 1
     assert float(ds.live_time[0]) == pytest.approx(21_780.304)
-    assert float(ds.integration_time[0]) == 49_100
+    assert float(ds.integration_time[0]) == 45_599
+    begin = np.datetime64("2020-05-06T17:32:44.439", "ns")
+    assert ds.time_bounds.to_numpy()[0].tolist() == [
+        begin.astype(int),
+        (begin + np.timedelta64(45_599, "s")).astype(int),
+    ]
+    assert ds.time.to_numpy()[0] == np.datetime64("2020-05-06T23:52:43.939")
+    assert [str(d) for d, _ in split_days(ds)] == [BUNDLED_DAY]
     assert set(ds.subspectrum.to_numpy().tolist()) == {1}
     assert ds.counts_valid.to_numpy().all()
+    # The same run through its packets: the clock of the file is 0.3 ms off ours.
+    leave = Departure(run.start_s + run.duration_s + 2)
+    columns, _ = decode(calibration_packets(run, leave, VERSIONS), 54124, VERSIONS)
+    (other,) = make_level1(columns, clock, VERSIONS)
+    for name in ("scet_coarse", "scet_fine", "integration_time"):
+        assert (ds[name].to_numpy() == other[name].to_numpy()).all(), name
+    for name in ("time", "time_bounds"):
+        assert np.abs(ds[name].to_numpy() - other[name].to_numpy()).max() < np.timedelta64(50, "ms"), name
 
 
 def test_auxiliary_ephemeris_is_read_at_its_own_times(real_data, clock):

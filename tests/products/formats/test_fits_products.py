@@ -19,10 +19,13 @@ from stixlab.products.formats.fits_dialects import read_fits
 from stixlab.products.merging import content_sha256
 from stixlab.simulation.request_packets import pixel_packets, spectrogram_packets
 from stixlab.vocabulary import PRODUCT_TYPES
+from tests.support.examples import examples
 from tests.support.fits_products import CREATED, PRODUCTS, REQUESTS, there_and_back
 from tests.support.requests import CLOCK, OLD, VERSIONS, asked, leaving, level1, pixels, spectrogram
 
 HOUSEKEEPING = {"hk-mini", "hk-maxi"}
+LARGE = ("sci-xray-cpd", "sci-xray-spec", "ql-spectra")
+"""Products of so many columns that each one left out takes seconds altogether."""
 NOT_IN_THE_FILE = {"dialect", "source_files", "source_level"}
 
 
@@ -163,7 +166,7 @@ def test_spectrograms_of_old_software_keep_their_fault(tmp_path):
     assert float(back.exposure_time[0]) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_any_pixel_data_comes_back(data, tmp_path_factory):
     """Masks, pixel sets, bands of several channels, time stamps that are no whole seconds."""
@@ -204,7 +207,9 @@ def test_a_missing_table_is_named(product, table, tmp_path):
         read_fits(tmp_path / "b.fits", CLOCK)
 
 
-@pytest.mark.parametrize("product", ["sci-xray-cpd", "sci-xray-spec", "ql-spectra", "ql-flareflag"])
+@pytest.mark.parametrize(
+    "product", ["ql-flareflag", *(pytest.param(p, marks=pytest.mark.slow) for p in LARGE)]
+)
 def test_a_missing_column_is_named(product, tmp_path):
     """Whichever it is of those that are read."""
     ds = PRODUCTS[product]()
@@ -239,7 +244,7 @@ def test_a_supplement_of_other_rows_is_told(tmp_path):
 _WHOLE: dict[str, tuple[bytes, str]] = {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(product=st.sampled_from(sorted(PRODUCTS)), place=st.floats(0, 0.99999), bit=st.integers(0, 7))
 def test_a_flipped_bit_never_passes_and_never_breaks(product, place, bit, tmp_path_factory):
     if product not in _WHOLE:

@@ -13,6 +13,7 @@ from stixlab.products.formats import zarr as form
 from stixlab.products.formats.zarr import open_zarr, stored_sha256, write_zarr
 from stixlab.products.formats.zarr_arrays import open_array, write_array
 from stixlab.products.merging import content_sha256
+from tests.support.examples import examples
 from tests.support.light_curves import light_curve_dataset
 
 
@@ -36,7 +37,7 @@ def test_a_dataset_is_written_as_xarray_and_zarr_write_it(tmp_path, monkeypatch,
     assert chunks(tmp_path / "ours") == chunks(tmp_path / "theirs")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     shape=st.lists(st.integers(0, 7), min_size=0, max_size=4),
     sizes=st.lists(st.integers(1, 8), min_size=4, max_size=4),
