@@ -15,17 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stixlab.archive import Archive
 from stixlab.errors import AccessError, CatalogError, NotInCatalogError, ServiceError
 from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
+    from stixlab.archive import Archive
     from stixlab.catalog import MongoCatalog
     from stixlab.client import Lab
     from stixlab.client.runs import RunDesk
     from stixlab.ingest import Ingestor
     from stixlab.model import Arrival, Run
     from stixlab.pipeline.session import RunSession
+    from stixlab.pipeline.warm import KernelPool
+    from stixlab.services.helper import Helper
 
 __all__ = [
     "archive_folder",
@@ -75,6 +77,7 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
     ServiceError, CatalogError
         As `open_catalog`.
     """
+    from stixlab.archive import Archive
     from stixlab.client import Lab
     from stixlab.ephemeris.clock import load_clock
 
@@ -142,6 +145,7 @@ def open_ingestor(settings: Settings, *, pipelines: bool = True) -> Iterator[Cal
     ServiceError, CatalogError
         As `open_catalog`.
     """
+    from stixlab.archive import Archive
     from stixlab.ephemeris.clock import load_clock
     from stixlab.idb import IMPORTED, load_versions
     from stixlab.ingest import Ingestor
@@ -202,7 +206,6 @@ def watch(
     ArchiveError
         If the home cannot be written.
     """
-    import dataclasses
     import importlib
 
     from stixlab.ingest.watch import Watcher
@@ -213,25 +216,27 @@ def watch(
     for name in ("products.level1", "products.formats.fits", "products.formats.zarr", "pipeline.discovery"):
         importlib.import_module(f"stixlab.{name}")  # now, not while the first file waits
 
-    def queue(catalog: Any, days: list[Any]) -> list[dict[str, Any]]:
-        from stixlab.ingest.triggers import queue_runs, runs_for_days
-
-        if queue_runs(catalog, runs_for_days(catalog, project_folder("pipelines"), days)):
-            worker.ensure()
-        return []
-
     with worker, Watcher(folders, settings.home, tell=tell, say=say, insist=insist) as watcher:
         while not stop.is_set():
             try:
                 with open_ingestor(settings, pipelines=False) as make:
                     ingestor = make()
                     if pipelines:
-                        ingestor = dataclasses.replace(ingestor, trigger=partial(queue, ingestor.catalog))
+                        ingestor = replace(ingestor, trigger=partial(_queue_for, worker, ingestor.catalog))
                     n_failures = 0
                     watcher.run(ingestor, stop)
             except (CatalogError, ServiceError) as error:
                 watcher.wait_for_database(error, n_failures, stop)
                 n_failures += 1
+
+
+def _queue_for(worker: Helper, catalog: Any, days: list[Any]) -> list[dict[str, Any]]:
+    """Queue what should have run on these days, and see to it that a worker is there; there are no results yet."""
+    from stixlab.ingest.triggers import queue_runs, runs_for_days
+
+    if queue_runs(catalog, runs_for_days(catalog, project_folder("pipelines"), days)):
+        worker.ensure()
+    return []
 
 
 def work(
@@ -263,12 +268,13 @@ def work(
     ServiceError, CatalogError
         As `open_catalog`.
     """
+    from stixlab.archive import Archive
     from stixlab.pipeline import queue
     from stixlab.pipeline.warm import KernelPool
 
     with open_catalog(settings) as catalog:
         how = _how(settings, Archive(archive_folder(settings), writable=True))
-        with KernelPool(how["environment"]) as pool:
+        with KernelPool(how["environment"], idle_s=settings.warm_s) as pool:
             how |= {
                 "only": only,
                 "memory_bytes": memory_bytes,
@@ -282,18 +288,19 @@ def work(
                 queue.work(
                     catalog,
                     **how,
-                    between=partial(_between_runs, catalog, how["archive"], settings.home / "cleaned"),
+                    between=partial(_between_runs, catalog, how["archive"], settings.home / "cleaned", pool),
                 )
 
 
-def _between_runs(catalog: MongoCatalog, archive: Archive, cleaned: Path) -> None:
-    """Queue the runs that the clock asks for; once a day remove what nothing needs."""
+def _between_runs(catalog: MongoCatalog, archive: Archive, cleaned: Path, pool: KernelPool) -> None:
+    """Let warm kernels go that nobody uses; queue the runs that the clock asks for; once a day remove what nothing needs."""
     from datetime import UTC, datetime
 
     from stixlab.archive.cleaning import clean_daily
     from stixlab.pipeline.discovery import find_pipelines
     from stixlab.pipeline.schedule import due_runs
 
+    pool.rest()
     specs = find_pipelines(project_folder("pipelines")).good.values()
     catalog.runs.enqueue_many(due_runs(catalog, specs, datetime.now(UTC)))
     clean_daily(catalog, archive, cleaned)

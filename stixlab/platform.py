@@ -215,7 +215,7 @@ def _hub_part(settings: Settings) -> Part:
     folder.mkdir(parents=True, exist_ok=True)
     return Part(
         "hub",
-        (sys.executable, "-m", "jupyterhub", "--config", str(config)),
+        (sys.executable, "-m", "stixlab.hub.launch", "hub", "--config", str(config)),
         env=dict(os.environ),
         ready=ready,
         ready_timeout_s=_HUB_READY_S,

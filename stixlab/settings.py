@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         le=256,
         description="Runs of pipelines that `up` executes at once, each in a process of its own.",
     )
+    warm_s: float = Field(
+        default=300.0,
+        ge=1,
+        description="Seconds without a run after which a worker lets its warm kernels go; the next run waits for new ones.",
+    )
     base_url: str = Field(default="", description="Public address; empty: http://127.0.0.1 and the port.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port of the public address.")
     bind: str = Field(default="127.0.0.1", description="Address to listen on.")

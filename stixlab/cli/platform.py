@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from stixlab.cli.arrivals import arrivals_summary, print_arrivals
 from stixlab.cli.output import json_option, print_json, print_rows, progress_bar, say
-from stixlab.settings import Settings, read_settings
+from stixlab.settings import Settings, project_folder, read_settings
 
 __all__ = [
     "accounts_command",
@@ -142,26 +142,24 @@ def status_command(*, as_json: bool) -> None:
 
 
 def freshness(lab: Any) -> list[dict[str, Any]]:
-    """The newest product of each type and origin."""
-    from stixlab.vocabulary import ORIGINS, PRODUCT_TYPES
+    """The newest data of each product type and result, of each origin."""
+    from stixlab.client.overview import newest_data
+    from stixlab.pipeline.discovery import find_pipelines
 
     now = datetime.now(UTC)
     rows = []
-    for name in PRODUCT_TYPES:
-        for origin in ORIGINS:
-            latest = lab.catalog.products.latest(type=name, origin=origin)
-            if latest is not None:
-                age = now - latest.end
-                rows.append(
-                    {
-                        "product": name,
-                        "origin": origin,
-                        "latest": latest.end,
-                        "age_s": round(age.total_seconds()),
-                        "age": f"{age.days} d {age.seconds // 3600} h",
-                        "version": latest.version,
-                    }
-                )
+    for each in newest_data(lab.catalog, find_pipelines(project_folder("pipelines")).good):
+        age = max(timedelta(), now - each.latest)
+        rows.append(
+            {
+                "product": each.type,
+                "origin": each.origin,
+                "latest": each.latest,
+                "age_s": round(age.total_seconds()),
+                "age": f"{age.days} d {age.seconds // 3600} h",
+                "version": each.version,
+            }
+        )
     return rows
 
 
@@ -224,7 +222,7 @@ def api_command() -> None:
 
     from stixlab import factory
     from stixlab.api.app import serve
-    from stixlab.hub.services import SERVICE_URL
+    from stixlab.hub.addresses import SERVICE_URL
 
     settings = read_settings()
     address = urlsplit(os.environ.get(SERVICE_URL, "http://127.0.0.1:8001"))

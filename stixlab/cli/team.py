@@ -26,7 +26,7 @@ def runs_service_command() -> None:
     from stixlab.api.members import HubTokens, Member
     from stixlab.api.runs import create_runs_app
     from stixlab.client.runs import RunDesk, open_desk
-    from stixlab.hub.services import HUB_API
+    from stixlab.hub.addresses import HUB_API
 
     settings = read_settings()
     lab = _once(lambda: factory.connect(settings))
@@ -53,7 +53,7 @@ def team_pages_command() -> None:
 
 
 def _address() -> tuple[str, int]:
-    from stixlab.hub.services import SERVICE_URL
+    from stixlab.hub.addresses import SERVICE_URL
 
     address = urlsplit(os.environ.get(SERVICE_URL, ""))
     if not address.port:

@@ -19,7 +19,7 @@ from stixlab.ingest.request_products import request_inputs
 from stixlab.model import Flare, Product, RawFile, Run, ScienceRequest
 from stixlab.packets.identity import file_of_packet
 from stixlab.timing import to_datetime64
-from stixlab.vocabulary import CONTEXT_TYPES, FLIGHT, ORIGINS, PRODUCT_TYPES
+from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     from stixlab.client.lab import Lab
@@ -76,7 +76,7 @@ class Explanation:
     changed: tuple[str, ...] = ()
     """Inputs that are not what they were: made again, the data may come out otherwise."""
     run: dict[str, Any] | None = None
-    """The pipeline run that found it: pipeline, parameters, versions, inputs."""
+    """The pipeline run that found it: pipeline, parameters, versions, inputs; under ``problem`` why that is not known."""
     sources: tuple[Source, ...] = ()
 
     @property
@@ -112,7 +112,9 @@ class Explanation:
             lines.append(f"  changed since: {', '.join(self.changed)}; `stixlab {cure}` makes it again")
         if self.run is not None:
             told = ", ".join(f"{k}={v}" for k, v in self.run.get("parameters", {}).items())
-            lines.append(f"  run {self.run['run_id']}: {self.run.get('pipeline', '')} {told}")
+            lines.append(f"  run {self.run['run_id']}: {self.run.get('pipeline', '')} {told}".rstrip(" :"))
+            if problem := self.run.get("problem"):
+                lines.append(f"  {problem}")
         for source in self.sources:
             lines.append(f"  from {source.sha256} {source.kind} {' '.join(source.names)}".rstrip())
             lines += _packet_lines(source.packets)
@@ -134,13 +136,13 @@ def explain(lab: Lab, identity: str) -> Explanation:
     ----------
     lab
     identity
-        Id of a product, a data request, a flare, a packet or a run. Of flares that were simulated the id ends in
-        ``_simulated``; of packets see `stixlab.packets.identity.packet_id`.
+        Id of a product, a data request, a flare, a packet or a run. Where flares of several origins have an id, it
+        is followed by the origin, as ``2105071234_simulated``; of packets see `stixlab.packets.identity.packet_id`.
 
     Raises
     ------
     NotInCatalogError
-        If there is nothing of that id.
+        If there is nothing of that id, or flares of several origins have it.
     ArchiveError, FormatError
         If stored packets are missing or damaged.
     AccessError
@@ -159,9 +161,18 @@ def explain(lab: Lab, identity: str) -> Explanation:
     if _PACKET.fullmatch(text.lower()):
         return _explain_packet(lab, text.lower())
     if match := _FLARE.fullmatch(text):
-        flare = lab.catalog.flares.get(match["flare"], match["origin"] or FLIGHT)
-        if flare is not None:
-            return _explain_flare(lab, flare)
+        found = [
+            f
+            for f in lab.catalog.flares.of_all_origins(match["flare"])
+            if match["origin"] in (None, f.origin)
+        ]
+        if len(found) == 1:
+            return _explain_flare(lab, found[0])
+        if found:
+            ids = ", ".join(f"{f.flare_id}_{f.origin}" for f in found)
+            raise NotInCatalogError(
+                f"explain {text}: flares of {len(found)} origins have this id: {ids}; give one of these"
+            )
     elif _RUN.fullmatch(text):
         run = lab.catalog.runs.get(text)
         if run is not None:
@@ -291,16 +302,25 @@ def _shown(lab: Lab, products: Iterable[Product]) -> list[Product]:
 
 
 def _run(lab: Lab, run_id: str) -> dict[str, Any] | None:
-    """What the executed notebook of a run tells of it: the archive has it, the catalogue need not be asked."""
+    """What the executed notebook of a run tells of it: the archive has it, the catalogue need not be asked.
+
+    Where it tells nothing, ``problem`` says why.
+    """
     if not run_id:
         return None
+    problems = []
     for path in sorted(lab.archive.path(f"runs/{run_id}").glob("*.ipynb")):
         try:
-            told = json.loads(path.read_bytes())["metadata"]["stixlab"]
-        except (OSError, ValueError, KeyError):
+            told = dict(json.loads(path.read_bytes())["metadata"]["stixlab"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(
+                f"the executed notebook {path.name} of this run cannot be read: {type(error).__name__}: {error};"
+                f" `stixlab explain {run_id}` tells what the catalogue knows"
+            )
             continue
         return {str(k): v for k, v in told.items() if k != "machine"}
-    return {"run_id": run_id}
+    missing = f"the executed notebook of this run is not in the archive; `stixlab explain {run_id}` tells what the catalogue knows"
+    return {"run_id": run_id, "problem": "; ".join(problems) or missing}
 
 
 def _day(product: Product) -> tuple[np.datetime64, np.datetime64]:

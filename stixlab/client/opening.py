@@ -12,16 +12,26 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.archive.contents import Contents, list_products, read_contents
 from stixlab.archive.layout import contents_key
-from stixlab.archive.spans import has_data, open_span
+from stixlab.datasets.energy_axis import ENERGY_SPANS
 from stixlab.errors import NotInCatalogError, ParameterError, SchemaError
-from stixlab.model import Product
+from stixlab.model import Product, ScienceRequest
 from stixlab.timing import to_datetime, to_datetime64
 from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, known_type, product_type
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["check_origin", "open_request", "open_times"]
+    from stixlab.archive.forms import DataSpan
+
+__all__ = [
+    "check_origin",
+    "find_records",
+    "list_spans",
+    "nothing_there",
+    "open_request",
+    "open_times",
+    "read_span",
+]
 
 Time = str | datetime | np.datetime64
 """A time in UTC: ISO text, datetime (without zone: UTC), or numpy."""
@@ -52,8 +62,10 @@ def open_times(
     origin: str | None,
 ) -> xr.Dataset:
     """Level 1 data of a time range; see `stixlab.client.Lab.open`."""
+    from stixlab.archive.spans import has_data, open_span  # with pandas, which many a client never needs
+
     check_origin(origin)
-    low, high = _range(catalog, type, start, end, origin)
+    low, high = read_span(catalog, type, start, end, origin)
     if known_type(type).group == "SCI":
         return _open_between(catalog, archive, type, (low, high), origin)
     level = "ANC" if type in CONTEXT_TYPES else "L1"
@@ -66,15 +78,42 @@ def open_times(
         except NotInCatalogError:  # there are datasets of the day, but no bins in the range
             continue
         _tell_others(there[number + 1 :], stack=4)
+        if told := ds.attrs.get(ENERGY_SPANS):
+            warnings.warn(
+                f"{type}: the energy bands change in the range: energy_bounds lie along time, energy has the bands of most"
+                f" bins; {told}",
+                stacklevel=3,
+            )
         return ds
-    raise _nothing(catalog, type, low, high, origin)
+    raise nothing_there(catalog, type, low, high, origin)
+
+
+def list_spans(
+    catalog: Any, archive: Archive, type: str, start: Time | None, end: Time | None, *, origin: str | None
+) -> list[DataSpan]:
+    """Stretches of time with the same energies and variables; see `stixlab.client.Lab.spans`."""
+    from stixlab.archive.spans import list_spans as spans_of
+
+    check_origin(origin)
+    if known_type(type).group == "SCI" or type in CONTEXT_TYPES:
+        raise ParameterError(
+            f"spans: expected quicklook or housekeeping data, which are opened by time; found {type};"
+            f" `lab.{'products' if type in CONTEXT_TYPES else 'requests'}(type={type!r})` lists what there is of it"
+        )
+    low, high = (None if t is None else to_datetime64(t) for t in (start, end))
+    if low is not None and high is not None and low >= high:
+        raise ParameterError(f"time range: expected start before end; found {low} and {high}")
+    wanted = [origin] if origin is not None else list(ORIGINS)
+    tables = _tables(catalog, archive, [("L1", type, o) for o in wanted], (low, high))
+    found = (spans_of(archive, tables[o], low, high) for o in wanted)
+    return next((spans for spans in found if spans), [])
 
 
 def _tables(
     catalog: Any,
     archive: Archive,
     wanted: list[tuple[str, str, str]],
-    span: tuple[np.datetime64, np.datetime64],
+    span: tuple[np.datetime64 | None, np.datetime64 | None],
 ) -> dict[str, Contents]:
     """Tables of contents by origin.
 
@@ -88,10 +127,13 @@ def _tables(
 
 
 def _table(
-    catalog: Any, archive: Archive, which: tuple[str, str, str], span: tuple[np.datetime64, np.datetime64]
+    catalog: Any,
+    archive: Archive,
+    which: tuple[str, str, str],
+    span: tuple[np.datetime64 | None, np.datetime64 | None],
 ) -> Contents:
     table = dict(zip(("level", "type", "origin"), which, strict=True))
-    start, end = map(to_datetime, span)
+    start, end = (None if t is None else to_datetime(t) for t in span)
     found = catalog.products.find(**table, start=start, end=end)
     return list_products(archive, found, *which)
 
@@ -136,6 +178,26 @@ def _products_of(catalog: Any, request: int | str) -> list[Product]:
     return [p for p in found if ending in p.request]
 
 
+def find_records(catalog: Any, request: int | str) -> list[ScienceRequest]:
+    """Records of the requests of a number, of a number with that of the telecommand, or of an id.
+
+    Raises
+    ------
+    ParameterError
+        If the number is 0.
+    """
+    text = str(request).strip()
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
+        product = catalog.products.get(text) if text[:1] == "L" else None
+        record = catalog.requests.get(text if product is None else product.request)
+        return [] if record is None else [record]
+    if not int(match["request"]):
+        raise ParameterError("request_id: expected a number above 0, or the id of a request; found 0")
+    ending = f"-{int(match['tc']):05d}_" if match["tc"] else ""
+    return [r for r in catalog.requests.find(request_id=int(match["request"])) if ending in r.id]
+
+
 def _open_between(
     catalog: Any, archive: Archive, type: str, span: tuple[np.datetime64, np.datetime64], origin: str | None
 ) -> xr.Dataset:
@@ -145,7 +207,7 @@ def _open_between(
     found = catalog.products.find(type=type, level="L1", origin=origin, **times)
     there = [o for o in ORIGINS if any(p.origin == o for p in found)]
     if not there:
-        raise _nothing(catalog, type, low, high, origin)
+        raise nothing_there(catalog, type, low, high, origin)
     found = [p for p in found if p.origin == there[0]]
     requests = list(dict.fromkeys(p.request for p in found))
     if len(requests) > 1:
@@ -156,7 +218,7 @@ def _open_between(
     ds = _put_together(archive, type, found)
     first, last = np.searchsorted(ds["time"].to_numpy(), np.array([low, high]))
     if first == last:
-        raise _nothing(catalog, type, low, high, origin)
+        raise nothing_there(catalog, type, low, high, origin)
     _tell_others(there[1:], stack=5)
     return ds.isel(time=slice(int(first), int(last)))
 
@@ -181,7 +243,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
-def _range(
+def read_span(
     catalog: Any, type: str, start: Time | None, end: Time | None, origin: str | None
 ) -> tuple[np.datetime64, np.datetime64]:
     """The range asked for, or the last day there is."""
@@ -209,9 +271,10 @@ def _tell_others(origins: list[str], *, stack: int) -> None:
         )
 
 
-def _nothing(
+def nothing_there(
     catalog: Any, type: str, low: np.datetime64, high: np.datetime64, origin: str | None
 ) -> NotInCatalogError:
+    """What to raise where there is nothing in a range: it says what there is near it."""
     near = catalog.products.nearest(type=type, time=to_datetime(low), origin=origin)
     there = (
         f"the nearest is {near.start:%Y-%m-%dT%H:%M:%S} to {near.end:%Y-%m-%dT%H:%M:%S}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from stixlab.client.runs import follow
+from stixlab.dashboards.callbacks import problem_html, showing_errors
 from stixlab.dashboards.progress import RunBar
 from stixlab.errors import ParameterError, StixlabError
 from stixlab.model import Run
@@ -95,11 +96,13 @@ class RunForm:
         self.bar = RunBar()
         self._thread: threading.Thread | None = None
         self._seen: set[str] = set()
-        self.button.on_click(lambda _: self.start())
+        self.button.on_click(showing_errors(lambda _: self.start(), self.message))
         for name, field in self.fields.items():
-            field.input.observe(lambda _, name=name: self._changed(name), names="value")
+            changed = showing_errors(lambda _, name=name: self._changed(name), self.message)
+            field.input.observe(changed, names="value")
         # What checks parameters takes a second to import: while the form is read, not when it is filled in.
-        threading.Thread(target=self._checked, daemon=True, name="form-warm-up").start()
+        warm_up = showing_errors(self._checked, self.message)
+        threading.Thread(target=warm_up, daemon=True, name="form-warm-up").start()
 
     def show(self) -> Any:
         """The form as one widget."""
@@ -113,7 +116,7 @@ class RunForm:
         for name, field in self.fields.items():
             field.say(problems.get(name, ""))
         rest = [text for name, text in problems.items() if name not in self.fields]
-        self.message.value = _problem("; ".join(rest)) if rest else ""
+        self.message.value = problem_html("; ".join(rest)) if rest else ""
         return found if not problems else None
 
     def start(self) -> bool:
@@ -125,10 +128,11 @@ class RunForm:
         try:
             self.run = self._lab.submit(self.spec.name, **given)
         except StixlabError as error:
-            self.message.value = _problem(error.message)
+            self.message.value = problem_html(error.message)
             return False
         self.button.disabled = True
-        self._thread = threading.Thread(target=self._follow, args=(self.run.run_id,), daemon=True)
+        following = showing_errors(self._follow, self.message)
+        self._thread = threading.Thread(target=following, args=(self.run.run_id,), daemon=True)
         self._thread.start()
         return True
 
@@ -156,8 +160,6 @@ class RunForm:
     def _follow(self, run_id: str) -> None:
         try:
             self.run = follow(self._lab.catalog, run_id, self.bar.show)
-        except StixlabError as error:
-            self.message.value = _problem(error.message)
         finally:
             self.button.disabled = False
 
@@ -189,7 +191,3 @@ def _help_text(schema: Mapping[str, Any]) -> str:
     if schema.get("format") == "date-time" and "UTC" not in schema.get("description", ""):
         kind = "UTC time"
     return ", ".join(part for part in (schema.get("description", ""), kind, limits) if part)
-
-
-def _problem(message: str) -> str:
-    return f'<p role="alert" style="color:#a40000;white-space:pre-wrap">{escape(message)}</p>'

@@ -7,13 +7,13 @@ import threading
 import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import ipywidgets as widgets
 
 from stixlab.client.overview import look_over
+from stixlab.dashboards.callbacks import problem_html, showing_errors
 from stixlab.dashboards.pages import render
 from stixlab.dashboards.pipelines import summary_html
 from stixlab.dashboards.progress import RunBar
@@ -178,15 +178,15 @@ class RunList:
             self.details.value = html
 
     def _say(self, error: StixlabError) -> None:
-        self.message.value = f'<p role="alert" style="color:#a40000">{escape(error.message)}</p>'
+        self.message.value = problem_html(error.message)
 
     def _listen(self) -> None:
-        self.refresh_button.on_click(lambda _: self.refresh())
-        self.cancel_button.on_click(lambda _: self.cancel())
-        self.retry_button.on_click(lambda _: self.retry())
+        self.refresh_button.on_click(showing_errors(lambda _: self.refresh(), self.message))
+        self.cancel_button.on_click(showing_errors(lambda _: self.cancel(), self.message))
+        self.retry_button.on_click(showing_errors(lambda _: self.retry(), self.message))
         for each in (self.pipeline, self.status, self.since, self.mine):
-            each.observe(lambda _: self.refresh(), names="value")
-        self.list.observe(self._chosen, names="value")
+            each.observe(showing_errors(lambda _: self.refresh(), self.message), names="value")
+        self.list.observe(showing_errors(self._chosen, self.message), names="value")
 
     def _chosen(self, change: dict[str, Any]) -> None:
         if change["new"] and not self._filling:
@@ -215,13 +215,15 @@ class RunDesktop:
             layout=widgets.Layout(width="30em", max_width="100%"),
         )
         self.place = widgets.VBox([])
+        self.message = widgets.HTML()
         self.forms: dict[str, RunForm] = {}
-        self.choice.observe(lambda change: self.open_form(change["new"]), names="value")
+        opened = showing_errors(lambda change: self.open_form(change["new"]), self.message)
+        self.choice.observe(opened, names="value")
         self.refresh()
 
     def show(self) -> Any:
         """The app as one widget, which follows what changes as long as it is there."""
-        form = widgets.VBox([self.choice, self.place])
+        form = widgets.VBox([self.choice, self.message, self.place])
         tabs = widgets.Tab(
             [self.runs.show(), form, self.summary], titles=("Runs", "Ask for a run", "Summary")
         )
@@ -238,11 +240,12 @@ class RunDesktop:
         try:
             html = summary_html(look_over(self._lab.catalog, self._pipelines))
         except StixlabError as error:
-            html = f'<p role="alert" style="color:#a40000">{escape(error.message)}</p>'
+            html = problem_html(error.message)
         self.summary.value = html
 
     def open_form(self, name: str) -> None:
         """Show the form of a pipeline."""
+        self.message.value, self.place.children = "", []
         if name and name not in self.forms:
             self.forms[name] = RunForm(self._lab, self._pipelines[name])
         self.place.children = [self.forms[name].show()] if name else []
@@ -256,7 +259,7 @@ def _live(desktop: weakref.ref[RunDesktop]) -> None:
         if shown is None:
             return
         if shown.runs.live.value:
-            shown.refresh()
+            showing_errors(shown.refresh, shown.runs.message)()
         del shown
 
 

@@ -47,6 +47,8 @@ def settings_environment(settings: Settings, *, access: str) -> dict[str, str]:
         value = getattr(settings, name)
         if value:
             found[f"STIXLAB_{name.upper()}"] = str(value)
+    if access == "operator":
+        found["STIXLAB_WARM_S"] = str(settings.warm_s)
     name = "mongo_uri" if access == "operator" else "mongo_read_uri"
     for each in {name, "mongo_read_uri"}:
         uri = getattr(settings, each).get_secret_value()

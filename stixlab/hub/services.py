@@ -17,21 +17,18 @@ from jupyterhub.services import service as hub_service
 from traitlets import default
 
 from stixlab.files import write_bytes
+from stixlab.hub.addresses import HUB_API, SERVICE_URL
 from stixlab.hub.environment import kept_environment, settings_environment
 from stixlab.hub.places import services_folder
 from stixlab.settings import Settings
 
-__all__ = ["HUB_API", "SERVICE_URL", "WatchedService", "service_definitions", "watch_closely"]
+__all__ = ["WatchedService", "service_definitions", "watch_closely"]
 
 log = logging.getLogger(__name__)
 
-SERVICE_URL = "STIXLAB_SERVICE_URL"
-"""Address at which a service has to listen, in its environment."""
 _NOTES = "STIXLAB_SERVICE_NOTES"
 _LOGINS = "STIXLAB_SERVICE_LOGINS"
 """Set for the service that checks logins with the hub, and gets what it needs for that."""
-HUB_API = "STIXLAB_HUB_API"
-"""Address of the hub's interface, for the service that asks whose token it was given."""
 _POLL_S = 2
 _STOP_S = 6
 """How long a service may take to end by itself."""
@@ -126,7 +123,7 @@ def service_definitions(settings: Settings, ports: dict[str, int]) -> list[dict[
     python = [sys.executable, "-m"]
     commands = {
         "api": ([*python, "stixlab.cli", "api"], "public"),
-        "apps": ([*python, "stixlab.hub.voila_app"], "public"),
+        "apps": ([*python, "stixlab.hub.launch", "apps"], "public"),
         "runs": ([*python, "stixlab.cli", "runs-service"], "operator"),
         "team": ([*python, "stixlab.cli", "team-pages"], "team"),
         "worker": ([*python, "stixlab.cli", "worker", f"--processes={settings.workers}"], "operator"),

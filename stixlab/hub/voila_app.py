@@ -21,6 +21,7 @@ from traitlets.config import Config
 from voila.app import Voila
 
 from stixlab.errors import ServiceError, SettingsError
+from stixlab.hub.addresses import SERVICE_URL
 from stixlab.hub.app_pages import AppHandler, HealthHandler, IndexHandler, RequestHandler
 from stixlab.hub.places import runtime_folder
 from stixlab.hub.viewers import Viewers
@@ -139,9 +140,9 @@ def main() -> None:
     """Serve the apps where the hub says, until told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
-    address = urlsplit(os.environ.get("STIXLAB_SERVICE_URL", ""))
+    address = urlsplit(os.environ.get(SERVICE_URL, ""))
     if not address.port:
-        raise SettingsError("STIXLAB_SERVICE_URL: expected http://127.0.0.1:PORT, as the hub gives it")
+        raise SettingsError(f"{SERVICE_URL}: expected http://127.0.0.1:PORT, as the hub gives it")
     settings = read_settings(access="public")
     os.environ["STIXLAB_ACCESS"] = "public"
     os.environ[REQUEST_VARIABLE] = f"http://127.0.0.1:{address.port}{BASE}request"
@@ -149,7 +150,3 @@ def main() -> None:
     app.initialize([])
     app.check()
     app.start()
-
-
-if __name__ == "__main__":
-    main()

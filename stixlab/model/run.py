@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from html import escape
 from typing import Any
 
 __all__ = ["Run", "RunStatus"]
+
+
+_ERROR_SHOWN = 200
+"""Characters of an error that a run shows of itself."""
 
 
 class RunStatus(StrEnum):
@@ -76,3 +81,25 @@ class Run:
     """Why it failed, or will be tried again, in one paragraph; empty otherwise."""
     failures: tuple[str, ...] = ()
     """Why earlier attempts failed, first to last."""
+
+    def __repr__(self) -> str:
+        """What it is in one line; `dataclasses.asdict` has everything."""
+        told = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
+        return f"Run({told})"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self._facts().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """Id, status, pipeline, times, first line of the error; what is empty is left out."""
+        times = {"created": self.created, "started": self.started, "finished": self.finished}
+        facts = {"run_id": self.run_id, "status": str(self.status), "pipeline": self.pipeline}
+        facts |= {n: f"{t:%Y-%m-%dT%H:%M:%SZ}" for n, t in times.items() if t is not None}
+        first = next(iter(self.error.strip().splitlines()), "")
+        error = first if len(first) <= _ERROR_SHOWN else f"{first[:_ERROR_SHOWN]}..."
+        return facts | ({"error": error} if error else {})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from stixlab.errors import PipelineError
 
-__all__ = ["Cell", "Place", "read_cells"]
+__all__ = ["Cell", "Place", "did_you_mean", "faults_error", "read_cells"]
 
 
 class Cell(NamedTuple):
@@ -38,6 +40,25 @@ class Place:
         """The error that names file, cell and field."""
         where = f"{self.path.name}, cell {self.cell}" if self.cell else self.path.name
         return PipelineError(f"{where}, {name}: {message}", path=self.path, cell=self.cell, field=name)
+
+
+def faults_error(faults: Sequence[PipelineError]) -> PipelineError:
+    """Several errors as one, which is of the cell and field of the first.
+
+    Parameters
+    ----------
+    faults
+        From `Place.error`, at least one; they stay readable one by one as `faults`.
+    """
+    first = faults[0]
+    message = "; ".join(e.message for e in faults)
+    return PipelineError(message, **first.details, faults=tuple(faults))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to one that is not known, as part of a message; empty if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def read_cells(place: Place) -> tuple[bytes, list[Cell]]:

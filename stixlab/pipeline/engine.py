@@ -6,6 +6,7 @@ Importing this module imports papermill, which takes seconds: `stixlab.pipeline.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -18,20 +19,23 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 from papermill import execute_notebook
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
+from stixlab.pipeline.forked import WarmKernel
 from stixlab.pipeline.kernel import KernelSetup
 from stixlab.pipeline.limits import Watch, end_processes, socket_folder
-from stixlab.pipeline.warm import WarmKernel
+from stixlab.pipeline.notebook_client import CellClock, CellExitedError, NotebookClient, QuietLog
 
-__all__ = ["CellClock", "KernelSeat", "StixlabEngine", "run_papermill"]
+__all__ = ["CellClock", "CellExitedError", "KernelSeat", "StixlabEngine", "run_papermill"]
+
+log = logging.getLogger(__name__)
 
 _ENGINE = "stixlab"
 _START_S = 120
@@ -44,37 +48,6 @@ _ANSWER_S = 0.5
 _OUTPUT_S = 30
 """What the output of a cell that has ended gets to arrive."""
 _SAID_BYTES = 256 * 1024
-
-Progress = Callable[[int, int], None]
-"""Called with the cells done and the cells there are."""
-
-
-class CellClock:
-    """Which cell is executed, seen from another thread."""
-
-    def __init__(self, progress: Progress | None = None) -> None:
-        self.number = 0
-        """The cell last begun, counted from 1 in the notebook as its author wrote it."""
-        self.done = False
-        """Whether the last cell has ended."""
-        self._progress = progress or (lambda _done, _total: None)
-
-    def watch(self, nb_man: Any) -> None:
-        """Be told by papermill when cells begin and end."""
-        begin, end, total = nb_man.cell_start, nb_man.cell_complete, len(nb_man.nb.cells)
-
-        def cell_start(cell: Any, cell_index: int | None = None, **others: Any) -> None:
-            before = nb_man.nb.cells[: (cell_index or 0) + 1]
-            self.number = sum("injected-parameters" not in c.metadata.get("tags", ()) for c in before)
-            begin(cell, cell_index=cell_index, **others)
-
-        def cell_complete(cell: Any, cell_index: int | None = None, **others: Any) -> None:
-            end(cell, cell_index=cell_index, **others)
-            self.done = (cell_index or 0) + 1 == total
-            self._progress((cell_index or 0) + 1, total)
-
-        nb_man.cell_start, nb_man.cell_complete = cell_start, cell_complete
-        self._progress(0, total)
 
 
 class KernelSeat:
@@ -120,7 +93,7 @@ class KernelSeat:
 
     def manager(self) -> _Manager:
         """A manager whose kernel is, or will be, this one."""
-        km = _Manager(transport="ipc", client_class=f"{__name__}._Client")
+        km = _Manager(transport="ipc", client_class=f"{__name__}._Client", log=QuietLog(log, {}))
         if self.warm is not None:
             km.load_connection_file(str(self.warm.connection_file))
         else:
@@ -160,6 +133,14 @@ class KernelSeat:
 
 class _Client(AsyncKernelClient):  # type: ignore[misc]
     """Ready as soon as the kernel's answer and its echo on the output channel are there; no fixed waits."""
+
+    def connect_iopub(self, identity: bytes | None = None) -> Any:
+        """The channel of the output, with room for all of it: beyond a thousand messages the rest would be dropped unseen.
+
+        `stixlab.pipeline.limits.Watch` limits what a cell may write.
+        """
+        self.context.setsockopt(zmq.RCVHWM, 0)  # of sockets made from now on
+        return super().connect_iopub(identity)
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the library's name)
         until = time.monotonic() + (timeout or _START_S)
@@ -222,30 +203,6 @@ class _Provisioner(LocalProvisioner):  # type: ignore[misc]
         return code
 
 
-class _NotebookClient(PapermillNotebookClient):  # type: ignore[misc]
-    """Counts what a cell writes."""
-
-    watch: Watch
-
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        if msg["msg_type"] in ("stream", "display_data", "execute_result", "update_display_data", "error"):
-            content = msg["content"]
-            parts = [
-                content.get("text", ""),
-                *content.get("data", {}).values(),
-                *content.get("traceback", ()),
-            ]
-            if not self.watch.count_output(
-                sum(len(p) if isinstance(p, str) else len(repr(p)) for p in parts)
-            ):
-                return None
-        return super().process_message(msg, cell, cell_index)
-
-    def execute_cell(self, *args: Any, **kwargs: Any) -> Any:
-        self.watch.output_bytes = 0
-        return super().execute_cell(*args, **kwargs)
-
-
 class StixlabEngine(NBClientEngine):  # type: ignore[misc]
     """Executes all cells of a notebook in one kernel that sees only the environment it is given."""
 
@@ -279,13 +236,13 @@ class StixlabEngine(NBClientEngine):  # type: ignore[misc]
         # Papermill would write the whole notebook twice for each cell; it writes it in any case at the end.
         nb_man.save = lambda **_: None
         try:
-            return cls._execute(nb_man, kernel_name, seat, watch)
+            return cls._execute(nb_man, kernel_name, seat, watch, clock)
         finally:
             del nb_man.save
 
     @staticmethod
-    def _execute(nb_man: Any, kernel_name: str, seat: KernelSeat, watch: Watch) -> Any:
-        client = _NotebookClient(
+    def _execute(nb_man: Any, kernel_name: str, seat: KernelSeat, watch: Watch, clock: CellClock) -> Any:
+        client = NotebookClient(
             nb_man,
             km=seat.manager(),
             kernel_name=kernel_name,
@@ -293,8 +250,13 @@ class StixlabEngine(NBClientEngine):  # type: ignore[misc]
             timeout=None,
             iopub_timeout=_OUTPUT_S,
             shutdown_kernel="immediate",
+            raise_on_iopub_timeout=True,
+            # A run in which a cell raises is red, whatever the tags of the cell: nothing is gained by going on.
+            force_raise_errors=True,
+            log=QuietLog(log, {}),
         )
-        client.watch = watch
+        client.watch, client.clock = watch, clock
+        client.on_cell_executed = client.check_exit
         return client.execute(env=seat.environment, cwd=seat.setup.folder, cleanup_kc=True)
 
 
@@ -334,21 +296,11 @@ def run_papermill(
         Whatever papermill raised; `TimeoutError` if it did not even notice the end of its kernel.
     """
     raised: list[BaseException] = []
+    parts = {"seat": seat, "watch": watch, "clock": clock}
 
     def target() -> None:
         try:
-            execute_notebook(
-                str(source),
-                str(executed),
-                parameters=dict(parameters),
-                engine_name=_ENGINE,
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                seat=seat,
-                watch=watch,
-                clock=clock,
-            )
+            _execute_notebook(source, executed, parameters, **parts)
         except BaseException as error:  # noqa: BLE001  (handed to the waiting thread)
             raised.append(error)
         finally:
@@ -356,6 +308,28 @@ def run_papermill(
 
     thread = threading.Thread(target=target, name=f"papermill-{source.stem}", daemon=True)
     thread.start()
+    _see_end(thread, seat, watch)
+    if raised:
+        raise raised[0]
+    if thread.is_alive():
+        raise TimeoutError("papermill did not end with its kernel")
+
+
+def _execute_notebook(source: Path, executed: Path, parameters: Mapping[str, Any], **parts: Any) -> None:
+    execute_notebook(
+        str(source),
+        str(executed),
+        parameters=dict(parameters),
+        engine_name=_ENGINE,
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+        **parts,
+    )
+
+
+def _see_end(thread: threading.Thread, seat: KernelSeat, watch: Watch) -> None:
+    """Wait for the end of papermill's thread, ending its kernel when it must end, and in any case then."""
     try:
         while thread.is_alive():
             thread.join(_LOOK_S)
@@ -366,7 +340,3 @@ def run_papermill(
     finally:
         seat.clear()
         thread.join(_END_S)
-    if raised:
-        raise raised[0]
-    if thread.is_alive():
-        raise TimeoutError("papermill did not end with its kernel")

@@ -10,7 +10,7 @@ from stixlab.errors import PipelineError
 from stixlab.files import new_file
 from stixlab.pipeline.redaction import Redaction
 
-__all__ = ["cell_lines", "cell_number", "check_cells", "keep_notebook", "read_cells"]
+__all__ = ["cell_lines", "cell_number", "check_cells", "exit_problem", "keep_notebook", "read_cells"]
 
 
 def read_cells(path: Path) -> list[dict[str, Any]]:
@@ -83,11 +83,23 @@ def check_cells(name: str, asked: list[dict[str, Any]], executed: Path) -> None:
             raise PipelineError(f"{name}, cell {number}: {problem}", cell=number, recoverable=False)
 
 
+def exit_problem(found: str) -> str:
+    """What to tell about a cell that ends the notebook.
+
+    Parameters
+    ----------
+    found
+        How it does that.
+    """
+    return f"it ended the notebook ({found}); a pipeline runs to its last cell: remove the exit"
+
+
 def _problem(cell: dict[str, Any]) -> str:
     if cell["cell_type"] != "code" or not _source(cell).strip():
         return ""
     if errors := [o for o in cell["outputs"] if o["output_type"] == "error"]:
-        return f"{errors[0]['ename']}: {' '.join(errors[0]['evalue'].split())}"
+        said = f"{errors[0]['ename']}: {' '.join(errors[0]['evalue'].split())}"
+        return exit_problem(said) if errors[0]["ename"] == "SystemExit" else said
     papermill = cell["metadata"].get("papermill", {})
     if papermill.get("status") != "completed" or papermill.get("exception") or _is_stopped(cell):
         return f"expected to be completed; found {papermill.get('status', 'no status')}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 import yaml
 
-from stixlab.pipeline.cells import Cell, Place
+from stixlab.pipeline.cells import Cell, Place, did_you_mean
 from stixlab.pipeline.declaration import (
     DEFAULT_MARGIN_S,
     DEFAULT_RETRIES,
@@ -67,16 +67,20 @@ def read_front_matter(cells: list[Cell], place: Place) -> dict[str, Any]:
         raise place.error("YAML", f"cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(front, dict):
         raise place.error("YAML", f"expected 'field: value' lines; found {type(front).__name__}")
+    if unknown := [str(name) for name in front if name not in FIELDS]:
+        raise place.error(unknown[0], _unknown(unknown[0], FIELDS, "fields"))
     if missing := [name for name in _NEEDED if name not in front]:
         raise place.error(missing[0], "missing")
-    if unknown := [str(name) for name in front if name not in FIELDS]:
-        raise place.error(unknown[0], f"unknown; the fields are {', '.join(sorted(FIELDS))}")
     fields = {name: read(front.get(name), name, place) for name, read in FIELDS.items()}
     if not fields["makes"] and not fields["may_make"]:
         raise place.error("makes", "expected at least one result; a notebook that makes none is an app")
     if twice := sorted(set(fields["makes"]) & set(fields["may_make"])):
         raise place.error("may_make", f"{', '.join(twice)} stands under 'makes', too; name it once")
     return fields | {"window": check_window(front.get("window"), str(front.get("schedule", MANUAL)), place)}
+
+
+def _unknown(name: str, known: Iterable[str], what: str) -> str:
+    return f"unknown{did_you_mean(name, known) or ';'} the {what} are {', '.join(sorted(known))}"
 
 
 def _text(value: Any, name: str, place: Place) -> str:
@@ -101,7 +105,7 @@ def _known(value: Any, name: str, place: Place, known: tuple[str, ...]) -> tuple
     names = _names(value, name, place, "ql-lightcurve")
     for each in names:
         if each not in known:
-            raise place.error(name, f"{each!r} is unknown; the names are {', '.join(known)}")
+            raise place.error(name, f"{each!r} is {_unknown(each, known, 'names')}")
     return names
 
 
@@ -202,10 +206,9 @@ def _limits(value: Any, name: str, place: Place) -> dict[str, dict[str, Any]]:
     ):
         raise place.error(name, f"expected 'name: {{format: time}}' lines; found {value!r}")
     for parameter, limits in value.items():
-        if unknown := {str(each) for each in limits} - _LIMITS:
+        if unknown := sorted({str(each) for each in limits} - _LIMITS):
             raise place.error(
-                f"{name}.{parameter}",
-                f"unknown {', '.join(sorted(unknown))}; known are {', '.join(sorted(_LIMITS))}",
+                f"{name}.{parameter}", f"{unknown[0]!r} is {_unknown(unknown[0], _LIMITS, 'limits')}"
             )
     return value
 

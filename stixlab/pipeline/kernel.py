@@ -74,10 +74,18 @@ def make_app(connection_file: str, ipython_folder: str) -> Any:
     ipython_folder
         Empty: the account's own start-up files and history have no place in a pipeline.
     """
+    import zmq
     from ipykernel.kernelapp import IPKernelApp
 
+    class KernelApp(IPKernelApp):
+        """Keeps all that is shown until it is read; by default it drops what comes after a thousand messages."""
+
+        def init_iopub(self, context: Any) -> None:
+            context.setsockopt(zmq.SNDHWM, 0)  # of sockets made from now on
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
+
     Path(ipython_folder).mkdir(exist_ok=True)
-    app = IPKernelApp.instance()
+    app = KernelApp.instance()
     app.initialize(
         [
             "-f",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,7 +185,12 @@ def _flare_problems(flare: Flare, output: Output) -> list[str]:
 
 
 def commit_outputs(
-    catalog: Any, run: Run, outputs: dict[str, Output], *, archive: Archive | None = None
+    catalog: Any,
+    run: Run,
+    outputs: dict[str, Output],
+    *,
+    archive: Archive | None = None,
+    fence: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Take results into the catalogue; the same results again change nothing.
 
@@ -199,6 +204,8 @@ def commit_outputs(
         From `read_outputs`.
     archive
         Opened for writing, for products.
+    fence
+        Called right before each change, when all checks are done: raises if the run is no longer ours.
 
     Returns
     -------
@@ -213,6 +220,8 @@ def commit_outputs(
         If the archive cannot be written.
     CatalogError
         If the database goes away.
+    ConflictError
+        By `fence`.
     """
     done: dict[str, dict[str, Any]] = {}
     products = {name: o.products for name, o in outputs.items() if o.products is not None}
@@ -221,22 +230,26 @@ def commit_outputs(
             raise PipelineError(
                 f"results: expected an archive to take {', '.join(products)} into; found none"
             )
-        done |= commit_products(catalog, archive, run, products)
+        done |= commit_products(catalog, archive, run, products, fence=fence)
     for name, output in outputs.items():
-        if output.products is not None:
-            continue
-        flares = [
-            dataclasses.replace(f, run_id=run.run_id, products=tuple(sorted(output.inputs)))
-            for f in output.flares
-        ]
-        catalog.flares.replace(output.start, output.end, output.origin, flares)
-        done[name] = {
-            "kind": "flares",
-            "origin": output.origin,
-            "records": len(flares),
-            "content_sha256": flares_content(flares),
-        }
+        if output.products is None:
+            fence()
+            done[name] = _commit_flares(catalog, run, output)
     return done
+
+
+def _commit_flares(catalog: Any, run: Run, output: Output) -> dict[str, Any]:
+    flares = [
+        dataclasses.replace(f, run_id=run.run_id, products=tuple(sorted(output.inputs)))
+        for f in output.flares
+    ]
+    catalog.flares.replace(output.start, output.end, output.origin, flares)
+    return {
+        "kind": "flares",
+        "origin": output.origin,
+        "records": len(flares),
+        "content_sha256": flares_content(flares),
+    }
 
 
 def _flare_document(flare: Flare) -> dict[str, Any]:

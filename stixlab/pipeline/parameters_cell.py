@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stixlab.errors import TimeError
-from stixlab.pipeline.cells import Cell, Place
+from stixlab.pipeline.cells import Cell, Place, did_you_mean
 from stixlab.pipeline.declaration import Parameter
 from stixlab.timing.intervals import read_time
 
@@ -61,7 +61,8 @@ def read_parameters(
     for name in limits:
         if name not in names:
             raise place.error(
-                f"parameters.{name}", f"no such parameter; the cell has {', '.join(names) or 'none'}"
+                f"parameters.{name}",
+                f"no such parameter{did_you_mean(name, names) or ';'} the cell has {', '.join(names) or 'none'}",
             )
     for parameter in found:
         _check_limits(parameter, {p.name: p for p in found}, place)
@@ -119,7 +120,8 @@ def _check_limits(p: Parameter, known: Mapping[str, Parameter], place: Place) ->
     if "after" in p.limits:
         before = known.get(str(p.limits["after"]))
         if before is None:
-            raise place.error(f"{where}.after", f"no parameter {p.limits['after']!r}")
+            near = did_you_mean(str(p.limits["after"]), known)
+            raise place.error(f"{where}.after", f"no parameter {p.limits['after']!r}{near}")
         if before is p or not all(each.limits.get("format") == "time" for each in (p, before)):
             raise place.error(f"{where}.after", "expected another parameter, both with format: time")
     _check_bounds(p, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -198,7 +198,12 @@ def _timed(document: Any) -> Any:
 
 
 def commit_products(
-    catalog: Any, archive: Archive, run: Run, delivered: Mapping[str, StagedProducts]
+    catalog: Any,
+    archive: Archive,
+    run: Run,
+    delivered: Mapping[str, StagedProducts],
+    *,
+    fence: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Take products into archive and catalogue, all or none; the same again changes nothing.
 
@@ -210,6 +215,9 @@ def commit_products(
         The run that made them.
     delivered
         By product type.
+    fence
+        Called when all was checked and the archive is ours, right before the first change: raises if the run is
+        no longer ours.
 
     Returns
     -------
@@ -225,6 +233,8 @@ def commit_products(
         If the archive cannot be written.
     CatalogError
         If the database goes away; the same again goes on from there.
+    ConflictError
+        By `fence`; nothing is taken then.
     """
     for name, staged in delivered.items():
         for product in staged.products:
@@ -234,6 +244,7 @@ def commit_products(
     with archive.writing():
         for staged in delivered.values():
             _check_unchanged(catalog, run, staged)
+        fence()
         for staged in delivered.values():
             for key in (k for p in staged.products for k in (p.zarr, p.fits) if k):
                 _move(archive, staged.folder / key, key)

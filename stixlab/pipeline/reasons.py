@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from stixlab.errors import ArchiveError
 from stixlab.files import write_failed
-from stixlab.pipeline.engine import CellClock, KernelSeat
+from stixlab.pipeline.engine import CellClock, CellExitedError, KernelSeat
+from stixlab.pipeline.executed import exit_problem
 from stixlab.pipeline.limits import Watch, oom_kills, readable_bytes
 
 __all__ = ["Reason", "plain", "reason_of"]
@@ -64,6 +65,8 @@ def reason_of(
         errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.EIO,
     ):  # fmt: skip
         raise _not_written(seat, error) from error
+    if isinstance(error, CellExitedError):
+        return Reason(exit_problem(plain(error.found)))
     if isinstance(error, PapermillExecutionError):
         return _cell_raised(str(error.ename), plain(error.evalue), seat, watch)
     if isinstance(error, CellTimeoutError):
@@ -94,10 +97,6 @@ def _cell_raised(name: str, value: str, seat: KernelSeat, watch: Watch) -> Reaso
         limit = watch.limits.memory_bytes
         most = f"the limit of the run is {readable_bytes(limit)}" if limit else "the machine has no more"
         return Reason(f"out of memory: {said}; {most}; take less data at once (dask, a shorter range)")
-    if name == "SystemExit":
-        return Reason(
-            f"it ended the notebook (SystemExit: {value}); a pipeline runs to its last cell: remove the exit"
-        )
     if name in {w.rpartition(".")[2] for w in seat.setup.fatal_warnings}:
         return Reason(
             f"{said}; this warning is declared fatal: mend its cause, or 'fatal_warnings' in the first cell"

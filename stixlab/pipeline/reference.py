@@ -35,8 +35,9 @@ def reference_page(spec: PipelineSpec, others: Iterable[PipelineSpec] = (), *, l
         ("Runs", _when(spec)),
         ("Follows", _code(_upstream(spec, known))),
         ("Is followed by", _code(s.name for s in dependants_of(known, spec.delivers))),
+        ("Also delivered by", _rivals(spec, known)),
         ("Limits", _limits(spec)),
-        ("Kernel", spec.kernel if spec.kernel == "fresh" else "warm: ready before the run"),
+        ("Kernel", _kernel(spec)),
         ("Fatal warnings", _code(spec.fatal_warnings)),
         ("Authors", ", ".join(spec.authors)),
     ]
@@ -77,6 +78,18 @@ def _upstream(spec: PipelineSpec, known: Iterable[PipelineSpec]) -> list[str]:
     return [s.name for s in known if dependants_of([spec], s.delivers)]
 
 
+def _rivals(spec: PipelineSpec, known: Iterable[PipelineSpec]) -> str:
+    """Pipelines that may deliver the same, and what."""
+    found = {s.name: [name for name in spec.delivers if name in s.delivers] for s in known}
+    every = len(spec.delivers)
+    told = ", ".join(
+        f"`{name}` ({_code(same) if len(same) < every else 'all of it'})"
+        for name, same in found.items()
+        if same
+    )
+    return f"{told}; of the same range the run that ends last stands" if told else ""
+
+
 def _when(spec: PipelineSpec) -> str:
     if spec.schedule == MANUAL:
         return "when somebody asks"
@@ -84,6 +97,16 @@ def _when(spec: PipelineSpec) -> str:
         return "for each UTC day of which something it needs is new or changed, or when somebody asks"
     words = spec.schedule if spec.schedule.isalpha() else f"at `{spec.schedule}` (cron, UTC)"
     return f"{words}, over {spec.window}" if spec.window else words
+
+
+def _kernel(spec: PipelineSpec) -> str:
+    if spec.kernel == "fresh":
+        return spec.kernel
+    return (
+        "warm, but a fresh one because of the fatal warnings"
+        if spec.fatal_warnings
+        else "warm: ready before the run"
+    )
 
 
 def _limits(spec: PipelineSpec) -> str:

@@ -26,7 +26,7 @@ from stixlab.pipeline.outputs import Output, read_outputs
 from stixlab.pipeline.products import check_saved
 from stixlab.pipeline.quick_imports import load_jsonschema
 from stixlab.pipeline.redaction import Redaction
-from stixlab.pipeline.session import REQUEST_NAME, RUN_FOLDER_VARIABLE
+from stixlab.pipeline.run_folder import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -305,7 +305,11 @@ class _Job:
 
         own = {RUN_FOLDER_VARIABLE: str(self.work)}
         setup = KernelSetup(str(self.work), own, self.spec.memory_bytes, self.spec.fatal_warnings)
-        warm = pool.take(self.environment) if pool is not None and self.spec.kernel == WARM else None
+        # On a warm kernel the imports are done: what would be fatal while a library is imported was passed over.
+        may_be_warm = self.spec.kernel == WARM and not self.spec.fatal_warnings
+        warm = None
+        if pool is not None and may_be_warm:
+            warm = pool.take(self.environment, lambda: bool(self.watch.look(None)))
         self.warm = warm is not None
         return KernelSeat(setup, {**self.environment, **own}, warm)
 

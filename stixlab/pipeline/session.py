@@ -27,6 +27,7 @@ from stixlab.pipeline.inputs import find_sources, flares_content, flares_id
 from stixlab.pipeline.outputs import FLARE_LIST, Output, stage_output
 from stixlab.pipeline.products import Stage, collect_products
 from stixlab.pipeline.ranges import range_of, span_of
+from stixlab.pipeline.run_folder import REQUEST_NAME, RUN_FOLDER_VARIABLE
 from stixlab.pipeline.tasks import Tasks, open_tasks
 from stixlab.settings import read_settings
 from stixlab.timing import to_datetime
@@ -37,14 +38,10 @@ if TYPE_CHECKING:
 
     from stixlab.model import Product
 
-__all__ = ["RUN_FOLDER_VARIABLE", "ProductMaker", "RunSession", "start_run"]
+__all__ = ["ProductMaker", "RunSession", "start_run"]
 
 log = logging.getLogger(__name__)
 
-RUN_FOLDER_VARIABLE = "STIXLAB_RUN_FOLDER"
-"""Environment variable by which the runner tells the notebook where its request is and its results go."""
-REQUEST_NAME = "request.json"
-"""File in that folder with what was asked for."""
 STAGE_NAME = "products"
 """Folder for the files of products, where the request names none."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

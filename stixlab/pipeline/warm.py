@@ -2,32 +2,22 @@
 
 One process does the imports and runs nothing (`stixlab.pipeline.zygote`); each run gets a copy of it, made by
 `fork` ahead of time, and the copy ends with the run. So nothing of a run can reach the next one, and a copy
-shares the memory of the imports.
+shares the memory of the imports. Where nothing runs for some minutes there are neither copies nor that process.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import secrets
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import psutil
 
-from stixlab.pipeline.kernel import KernelSetup
-from stixlab.pipeline.limits import socket_folder
+from stixlab.pipeline.forked import MOST_STARTS, WarmKernel, ZygoteProcess
 
-__all__ = ["IMPORTS", "KernelPool", "WarmKernel"]
+__all__ = ["IMPORTS", "KernelPool"]
 
 log = logging.getLogger(__name__)
 
@@ -41,69 +31,9 @@ IMPORTS = (
     "stixlab.plots.still",
 )
 """What pipelines usually import."""
-_MOST_STARTS = 3
-"""A process that cannot do its imports is not started more often than this in a row."""
-_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-
-
-class WarmKernel:
-    """A kernel that a zygote has made; has those methods of `subprocess.Popen` that a kernel manager calls."""
-
-    stdin = stdout = stderr = None
-
-    def __init__(self, pid: int, folder: Path, start: Callable[[str], None]) -> None:
-        self.pid = pid
-        self.folder = folder
-        self.returncode: int | None = None
-        self.ended = threading.Event()
-        self._start = start
-
-    @property
-    def connection_file(self) -> Path:
-        """Says how to talk to it."""
-        return self.folder / "kernel.json"
-
-    @property
-    def output_file(self) -> Path:
-        """What it wrote past its own capture of output: the last words of a crash."""
-        return self.folder / "output"
-
-    def start(self, setup: KernelSetup) -> None:
-        """Give it its run."""
-        self._start(setup.as_line())
-
-    def poll(self) -> int | None:
-        """Its exit status as `subprocess` has it; None while it lives."""
-        return self.returncode if self.ended.is_set() else None
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Its exit status, waited for."""
-        self.ended.wait(timeout)
-        return self.poll()
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal, unless it has ended."""
-        if not self.ended.is_set():
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        self.send_signal(signal.SIGTERM)
-
-    def end(self, code: int) -> None:
-        """Note that it has ended."""
-        self.returncode = code
-        self.ended.set()
-
-    def discard(self) -> None:
-        """End it and remove its files."""
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+_WAIT_S = 15.0
+"""So long a run waits for a kernel that is being made."""
+_LOOK_S = 0.1
 
 
 class KernelPool:
@@ -121,6 +51,9 @@ class KernelPool:
         Runs after which the process that makes them is replaced.
     recycle_bytes
         Memory to which that process may grow before it is replaced.
+    idle_s
+        So long after the last run nothing is kept (`rest`); the next run starts it again, and waits for the imports.
+        None: kernels are made from the beginning, and kept to the end.
     """
 
     def __init__(
@@ -131,19 +64,23 @@ class KernelPool:
         spare: int = 1,
         recycle_after: int = 200,
         recycle_bytes: int = 2 * 1024**3,
+        idle_s: float | None = None,
     ) -> None:
         self._environment = dict(environment)
         self._imports = tuple(imports)
         self._spare = spare
         self._recycle_after = recycle_after
         self._recycle_bytes = recycle_bytes
+        self._idle_s = idle_s
+        self._used = time.monotonic()
         self._changed = threading.Condition()
-        self._zygote: _ZygoteProcess | None = None
+        self._zygote: ZygoteProcess | None = None
         self._failed = 0
         self._closed = False
 
     def __enter__(self) -> Self:
-        self.start()
+        if self._idle_s is None:
+            self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,9 +89,9 @@ class KernelPool:
     def start(self) -> None:
         """Begin the imports, in a process of their own; returns at once."""
         with self._changed:
-            if self._zygote is None and not self._closed and self._failed < _MOST_STARTS:
+            if self._zygote is None and not self._closed and self._failed < MOST_STARTS:
                 try:
-                    self._zygote = _ZygoteProcess(self._environment, self._imports, self._spare, self._told)
+                    self._zygote = ZygoteProcess(self._environment, self._imports, self._spare, self._told)
                 except OSError as error:
                     self._failed += 1
                     log.warning("warm kernels cannot be started", extra={"reason": str(error)})
@@ -177,28 +114,50 @@ class KernelPool:
                 lambda: self._zygote is not None and bool(self._zygote.spares), timeout_s
             )
 
-    def take(self, environment: Mapping[str, str]) -> WarmKernel | None:
-        """A kernel for one run; None if there is none that is ready and fits: a fresh one serves then.
+    def take(
+        self, environment: Mapping[str, str], give_up: Callable[[], bool] = lambda: False
+    ) -> WarmKernel | None:
+        """A kernel for one run; None if none fits, or none can be made in some seconds: a fresh one serves then.
+
+        One that is being made is waited for: a fresh kernel would do the same imports at the same time.
 
         Parameters
         ----------
         environment
             Of the run.
+        give_up
+            Asked while waiting.
         """
         if dict(environment) != self._environment:
             return None
         with self._changed:
+            self._used = time.monotonic()
             zygote = self._zygote
-            if zygote is None or not zygote.spares:
-                kernel = None
-            elif reason := self._worn_out(zygote):
+            if zygote is not None and zygote.spares and (reason := self._worn_out(zygote)):
                 log.info("warm kernels replaced", extra={"reason": reason})
-                self._zygote = kernel = None
+                self._zygote = None
                 zygote.retire()
-            else:
-                kernel = zygote.take()
-        self.start()
-        return kernel
+            self.start()
+            zygote, until = self._zygote, self._used + _WAIT_S
+            while zygote is not None and self._zygote is zygote and not give_up():
+                if zygote.spares:
+                    return zygote.take()
+                if time.monotonic() > until:
+                    break
+                self._changed.wait(_LOOK_S)
+        return None
+
+    def rest(self) -> None:
+        """Let everything go if nothing ran for `idle_s`; to be called now and then."""
+        with self._changed:
+            zygote = self._zygote
+            if zygote is None or self._idle_s is None or zygote.n_running:
+                return
+            if time.monotonic() - self._used < self._idle_s:
+                return
+            self._zygote = None
+            zygote.retire()
+        log.info("warm kernels let go", extra={"idle_s": self._idle_s})
 
     def close(self) -> None:
         """End the process and all kernels it made."""
@@ -208,7 +167,7 @@ class KernelPool:
         if zygote is not None:
             zygote.stop()
 
-    def _worn_out(self, zygote: _ZygoteProcess) -> str:
+    def _worn_out(self, zygote: ZygoteProcess) -> str:
         if zygote.forks >= self._recycle_after:
             return f"{zygote.forks} runs"
         if zygote.is_stale():
@@ -219,9 +178,10 @@ class KernelPool:
             return "it has ended"
         return f"{taken} bytes" if taken > self._recycle_bytes else ""
 
-    def _told(self, zygote: _ZygoteProcess) -> None:
+    def _told(self, zygote: ZygoteProcess) -> None:
         """Something has changed in a zygote."""
         with self._changed:
+            self._used = time.monotonic()
             if zygote.spares:
                 self._failed = 0
             if zygote.process.poll() is not None and zygote is self._zygote:
@@ -231,168 +191,3 @@ class KernelPool:
                     "warm kernels ended", extra={"code": zygote.process.poll(), "said": zygote.said()}
                 )
             self._changed.notify_all()
-
-
-class _ZygoteProcess:
-    """The process that makes kernels, from without."""
-
-    def __init__(
-        self,
-        environment: Mapping[str, str],
-        imports: Sequence[str],
-        spare: int,
-        told: Callable[[_ZygoteProcess], None],
-    ) -> None:
-        self.folder = socket_folder()
-        self.forks = 0
-        self.spares: list[WarmKernel] = []
-        self._kernels: dict[int, WarmKernel] = {}
-        self._files: dict[str, int] = {}
-        self._spare = spare
-        self._lost = 0
-        self._retired = False
-        self._lock = threading.Lock()
-        self.process: subprocess.Popen[bytes]
-        command = [sys.executable, "-P", "-m", "stixlab.pipeline.zygote", str(self.folder), *imports]
-        began = threading.Event()
-        refused: list[OSError] = []
-
-        def listen() -> None:
-            try:
-                with (self.folder / "output").open("wb") as output:
-                    self.process = subprocess.Popen(
-                        command,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        stderr=output,
-                        env=dict(environment),
-                        cwd=self.folder,
-                        start_new_session=True,
-                    )
-            except OSError as error:
-                refused.append(error)
-                return
-            finally:
-                began.set()
-            self._listen(told)
-
-        # The kernel of Linux takes the thread that starts a process for its parent: this one lives as long.
-        self._reader = threading.Thread(target=listen, name="warm-kernels", daemon=True)
-        self._reader.start()
-        began.wait()
-        if refused:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise refused[0]
-
-    def said(self) -> str:
-        """The end of what the process wrote."""
-        try:
-            return (self.folder / "output").read_text(encoding="utf-8", errors="replace")[-2000:]
-        except OSError:
-            return ""
-
-    def take(self) -> WarmKernel:
-        """A spare kernel; another one is made in its place."""
-        self.forks += 1
-        kernel = self.spares.pop(0)
-        self._order_fork()
-        return kernel
-
-    def is_stale(self) -> bool:
-        """Whether a file has changed that the process has imported."""
-        return any(_changed_ns(file) != at for file, at in self._files.items())
-
-    def retire(self) -> None:
-        """Make no more kernels; end with the last that runs."""
-        self._retired = True
-        for kernel in self.spares:
-            kernel.discard()
-        self.spares.clear()
-        if not self._kernels:
-            self._order_end()
-
-    def stop(self) -> None:
-        """End now, kernels included."""
-        self._retired = True
-        for kernel in [*self._kernels.values(), *self.spares]:
-            kernel.kill()
-        # Not asked to: it may be busy with its imports, and has nothing to put in order.
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(5)
-
-    def _order(self, **order: Any) -> None:
-        with self._lock, suppress(BrokenPipeError, ValueError):  # it has ended, which `_listen` tells
-            assert self.process.stdin is not None
-            self.process.stdin.write((json.dumps(order) + "\n").encode())
-            self.process.stdin.flush()
-
-    def _order_end(self) -> None:
-        with self._lock, suppress(BrokenPipeError):
-            assert self.process.stdin is not None
-            self.process.stdin.close()
-
-    def _order_fork(self) -> None:
-        from jupyter_client.connect import write_connection_file
-
-        folder = Path(tempfile.mkdtemp(prefix="k", dir=self.folder))
-        write_connection_file(
-            str(folder / "kernel.json"),
-            transport="ipc",
-            ip=str(folder / "k"),
-            key=secrets.token_hex(32).encode(),
-            **{f"{channel}_port": n for n, channel in enumerate(_CHANNELS, start=1)},
-        )
-        self._order(fork=str(folder))
-
-    def _listen(self, told: Callable[[_ZygoteProcess], None]) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            event = json.loads(line)
-            if "ready" in event:
-                self._files = {file: _changed_ns(file) for file in event["ready"]}
-                for _ in range(self._spare):
-                    self._order_fork()
-            elif "waiting" in event:
-                self._add(event["waiting"], Path(event["folder"]))
-            else:
-                self._remove(event["ended"], event["code"])
-            told(self)
-        self.process.wait()
-        self._order_end()
-        for pid in list(self._kernels):
-            self._remove(pid, -signal.SIGKILL)
-        told(self)
-        self.process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _add(self, pid: int, folder: Path) -> None:
-        kernel = WarmKernel(pid, folder, lambda setup: self._order(start=pid, setup=setup))
-        self._kernels[pid] = kernel
-        self._lost = 0
-        if self._retired:
-            kernel.discard()
-        else:
-            self.spares.append(kernel)
-
-    def _remove(self, pid: int, code: int) -> None:
-        kernel = self._kernels.pop(pid, None)
-        if kernel is not None:
-            kernel.end(code)
-        if kernel is None or kernel in self.spares:
-            self.spares[:] = [k for k in self.spares if k is not kernel]
-            if not self._retired:
-                log.warning("a spare kernel ended", extra={"code": code, "said": self.said()})
-                self._lost += 1
-                if self._lost < _MOST_STARTS:
-                    self._order_fork()
-        if self._retired and not self._kernels:
-            self._order_end()
-
-
-def _changed_ns(file: str) -> int:
-    """When a file was changed last; 0 if it is gone."""
-    try:
-        return Path(file).stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -194,9 +194,7 @@ class Worker:
             self._patiently(hold.check)
             hold.check_wanted()
             self._check_inputs(run, execution)
-            delivered = self._patiently(
-                lambda: commit_outputs(self.catalog, run, execution.outputs, archive=self.archive)
-            )
+            delivered = self._commit(run, execution, hold)
         except (ConflictError, CatalogError):
             raise
         except Exception as error:  # the runner's edge: whatever went wrong, the run says so
@@ -216,6 +214,17 @@ class Worker:
         # Before the run is marked: a worker killed in between does the run again, and nothing that follows is lost.
         self._patiently(lambda: follow_ups(self.catalog, self.pipelines, done))
         return self._finish(done)
+
+    def _commit(self, run: Run, execution: Execution, hold: Hold) -> dict[str, Any]:
+        """Take over what a run delivers.
+
+        The lease is renewed right before each change: a process that stood still after the checks, or waited long for
+        the archive, finds that the run was taken over. Left is one that stands still for longer than a whole
+        lease between that answer and the change it sends next; the database knows no change on that condition.
+        """
+        fence = partial(self._patiently, hold.check)
+        commit = partial(commit_outputs, archive=self.archive, fence=fence)
+        return self._patiently(lambda: commit(self.catalog, run, execution.outputs))  # type: ignore[no-any-return]
 
     def _execute(self, run: Run, spec: PipelineSpec, folder: Path, hold: Hold) -> Execution:
         if spec.memory_bytes is None and self.memory_bytes is not None:

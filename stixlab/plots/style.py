@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
-
-from stixlab.errors import SchemaError
+from stixlab.datasets.energy_axis import band_ranges
 from stixlab.vocabulary import FLIGHT, ORIGIN_LABELS, SIMULATED
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["BAND_COLOURS", "FLARE_COLOUR", "INK", "band_labels", "origin_banner", "origin_title"]
 
@@ -20,17 +20,15 @@ INK = "#1F2933"
 
 
 def band_labels(ds: xr.Dataset) -> list[str]:
-    """Energy range of each band, such as ``4-10 keV``.
+    """Energy range of each band, such as ``4-10 keV``; ``50-84 or 50-150 keV`` of one that changes.
 
     Raises
     ------
     SchemaError
-        If the dataset has no ``energy_bounds (energy, bound)``.
+        If the dataset has no ``energy_bounds``.
     """
-    if "energy_bounds" not in ds or ds["energy_bounds"].ndim != 2:
-        raise SchemaError("figure: expected energy_bounds (energy, bound) in the dataset; found none")
-    bounds: NDArray[np.float64] = np.asarray(ds["energy_bounds"].values, dtype=float)
-    return [f"{low:g}\N{EN DASH}{high:g} keV" for low, high in bounds]
+    ranges = [[f"{low:g}\N{EN DASH}{high:g}" for low, high in band] for band in band_ranges(ds)]
+    return [f"{' or '.join(names)} keV" for names in ranges]
 
 
 def origin_banner(origins: Iterable[str]) -> str:

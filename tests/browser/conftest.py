@@ -19,8 +19,8 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory):
-    """`stixlab up` with simulated hours."""
-    with running_platform(tmp_path_factory.mktemp("home")) as platform:
+    """`stixlab up` with simulated hours; it is at rest soon after its last run, not after minutes."""
+    with running_platform(tmp_path_factory.mktemp("home"), STIXLAB_WARM_S="10") as platform:
         yield platform
 
 

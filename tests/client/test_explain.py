@@ -150,6 +150,52 @@ def test_a_flare_is_told_with_its_run_and_the_packets_of_its_time(chain, monkeyp
     assert "run flare_list-0123: flare_list start=x" in str(found)
 
 
+def test_a_flare_is_found_whatever_its_origin(chain, monkeypatch):
+    (product, *_) = chain.catalog.products.find(type="ql-lightcurve")
+    start = product.start + timedelta(hours=7)
+    times = {"start": start, "peak": start + timedelta(minutes=2), "end": start + timedelta(minutes=5)}
+    simulated = replace(
+        flare(),
+        **times,
+        flare_id="2101010707",
+        run_id="",
+        origin="simulated",
+        products=(product.product_id,),
+    )
+    chain.catalog.flares.save(simulated)
+    for name in ("2101010707", "2101010707_simulated"):
+        found, asked = count(chain, monkeypatch, name)
+        assert asked <= 2
+        assert found.record["origin"] == "simulated"
+    with pytest.raises(NotInCatalogError, match="there is nothing called"):
+        chain.lab.explain("2101010707_flight")
+    chain.catalog.flares.save(replace(simulated, origin="flight"))
+    with pytest.raises(NotInCatalogError, match="2 origins .*: 2101010707_flight, 2101010707_simulated;"):
+        chain.lab.explain("2101010707")
+    assert chain.lab.explain("2101010707_flight").record["origin"] == "flight"
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"cells": [], "meta', b'{"metadata": {}}', b"[]", b'{"metadata": {"stixlab": 3}}', None]
+)
+def test_a_run_whose_executed_notebook_cannot_be_read_is_told_with_the_reason(chain, content):
+    (product, *_) = chain.catalog.products.find(type="ql-lightcurve")
+    start = product.start + timedelta(hours=5)
+    times = {"start": start, "peak": start + timedelta(minutes=2), "end": start + timedelta(minutes=5)}
+    record = replace(flare(), **times, run_id="flare_list-4567", products=(product.product_id,))
+    chain.catalog.flares.replace(start, start + timedelta(hours=1), "flight", [record])
+    path = chain.archive.run_folder(record.run_id) / "flare_list.ipynb"
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+    found = chain.lab.explain(record.flare_id)
+    why = "is not in the archive" if content is None else "flare_list.ipynb of this run cannot be read: "
+    assert found.run["run_id"] == record.run_id
+    assert why in found.run["problem"]
+    assert found.run["problem"] in str(found)
+    assert "`stixlab explain flare_list-4567`" in str(found)
+
+
 def test_what_changed_since_is_named(chain, monkeypatch):
     from stixlab.ingest import provenance
 

@@ -159,3 +159,34 @@ def test_the_form_follows_any_pipeline_of_the_installation(lab):
     assert specs
     for spec in specs.values():
         assert set(RunForm(lab, spec).fields) == {p.name for p in spec.parameters}
+
+
+def broken(*_given, **_named):
+    raise RuntimeError("a <mistake> of ours")
+
+
+@pytest.mark.parametrize(
+    ("part", "act"),
+    [
+        ("_checked", lambda form: fill(form, sigma="4")),
+        ("_checked", lambda form: form.button.click()),
+        ("start", lambda form: form.button.click()),
+        ("_changed", lambda form: fill(form, fast=True)),
+    ],
+)
+def test_what_a_callback_raises_is_shown_in_the_form_and_logged(form, monkeypatch, caplog, part, act):
+    """Widgets hide it: nothing would happen, and nobody would know why."""
+    monkeypatch.setattr(form, part, broken)
+    act(form)
+    assert "RuntimeError: a &lt;mistake&gt; of ours" in form.message.value
+    assert 'role="alert"' in form.message.value
+    assert [r.exc_info[0] for r in caplog.records if r.levelname == "ERROR"] == [RuntimeError]
+
+
+def test_what_the_thread_that_follows_raises_is_shown_in_the_form(form, monkeypatch):
+    monkeypatch.setattr("stixlab.dashboards.run_form.follow", broken)
+    fill(form, start="2022-03-01", end="2022-03-02")
+    form.button.click()
+    form.wait(20)
+    assert "RuntimeError" in form.message.value
+    assert not form.button.disabled

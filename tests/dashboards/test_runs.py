@@ -202,3 +202,39 @@ def wait_until(true, tries=500):
             return
         pause.wait(0.02)
     raise AssertionError("it did not happen")
+
+
+def broken(*_given, **_named):
+    raise RuntimeError("a <mistake> of ours")
+
+
+@pytest.mark.parametrize(
+    ("part", "act"),
+    [
+        ("refresh", lambda view: view.refresh_button.click()),
+        ("refresh", lambda view: setattr(view.status, "value", "failed")),
+        ("refresh", lambda view: setattr(view.mine, "value", True)),
+        ("cancel", lambda view: view.cancel_button.click()),
+        ("retry", lambda view: view.retry_button.click()),
+        ("choose", lambda view: setattr(view.list, "value", make_run(2).run_id)),
+    ],
+)
+def test_what_a_callback_of_the_list_raises_is_shown_above_it(view, monkeypatch, part, act):
+    """Widgets hide it: nothing would happen, and nobody would know why."""
+    monkeypatch.setattr(view, part, broken)
+    act(view)
+    assert "RuntimeError: a &lt;mistake&gt; of ours" in view.message.value
+
+
+def test_a_form_that_cannot_be_made_says_why_in_its_place(lab, specs, monkeypatch):
+    desktop = RunDesktop(lab, specs)
+    form, refused = runs.RunForm, broken
+    monkeypatch.setattr(runs, "RunForm", refused)
+    desktop.choice.value = "trial"
+    assert "RuntimeError" in desktop.message.value
+    assert desktop.place.children == ()
+    monkeypatch.setattr(runs, "RunForm", form)
+    desktop.choice.value = ""
+    desktop.choice.value = "trial"
+    assert desktop.message.value == ""
+    assert len(desktop.place.children) == 1

@@ -69,6 +69,7 @@ def test_services_run_with_the_least_access(configured):
         "team": "team",
         "worker": "operator",
     }
+    assert services["worker"]["environment"]["STIXLAB_WARM_S"] == "300.0"
     assert services["apps"]["environment"]["STIXLAB_SERVICE_URL"] == f"http://127.0.0.1:{ports['apps']}"
 
 

@@ -5,19 +5,22 @@ import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from stixlab.errors import ArchiveError, CatalogError, ParameterError, PipelineError
+from stixlab.errors import ArchiveError, CatalogError, ConflictError, ParameterError, PipelineError
 from stixlab.model import RunStatus
-from stixlab.pipeline import runner
+from stixlab.pipeline import hold, runner, worker
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.executed import check_cells, read_cells
 from stixlab.pipeline.outputs import commit_outputs, read_outputs
 from stixlab.pipeline.queue import run_now
 from stixlab.pipeline.runner import execute
 from tests.support.faults import STAGE, assert_red, plain_papermill, run_once, stage, why, write_trial
+from tests.support.formal import daily
 from tests.support.pipelines import GIVEN
+from tests.support.runs import make_run
 
 pytestmark = pytest.mark.slow
 
@@ -191,6 +194,68 @@ def test_a_run_taken_over_by_another_worker_delivers_once(center):
     assert saved == [], "the first delivers nothing"
     found = center.catalog.runs.get(run.run_id)
     assert (found.status, found.worker) == (RunStatus.RUNNING, "elsewhere:1:1")
+
+
+def test_a_worker_that_stood_still_after_its_checks_commits_nothing(center, monkeypatch):
+    """Another one has taken the run over and done it; what came after that must not be overwritten."""
+    write_trial(center.pipelines, STAGE)
+    run = center.queue()
+    commit, others, saved = worker.commit_outputs, [], []
+
+    def stand_still(*given, **named):
+        if not others:
+            others.append(center.worker())
+            held = center.catalog.runs.get(run.run_id)
+            center.catalog.runs.save(dataclasses.replace(held, lease_until=held.created))
+            others[0].do_next(run.run_id)
+            others.append(center.catalog.runs.get(run.run_id))
+            saved.clear()
+        return commit(*given, **named)
+
+    keep = center.catalog.flares.replace
+    center.catalog.flares.replace = lambda *args: (saved.append(args), keep(*args))
+    monkeypatch.setattr(worker, "commit_outputs", stand_still)
+    assert center.worker().do_next(run.run_id) is None
+    assert saved == []
+    found = center.catalog.runs.get(run.run_id)
+    assert found == others[1]
+    assert (found.status, found.attempts, found.worker) == (RunStatus.SUCCEEDED, 2, others[0].name)
+
+
+def test_products_of_a_run_that_was_taken_over_are_not_taken(formal):
+    """Found out when all is checked and the archive, for which one may wait long, is there."""
+    run = daily(formal)
+    outputs, before = formal.outputs(), (formal.state(), formal.chain.files())
+
+    def fence():
+        raise ConflictError("run trial-1: its lease ran out")
+
+    record = SimpleNamespace(run_id="trial-1", pipeline="trial", parameters=run.parameters)
+    with pytest.raises(ConflictError, match="lease ran out"):
+        commit_outputs(formal.chain.catalog, record, outputs, archive=formal.chain.archive, fence=fence)
+    assert (formal.state(), formal.chain.files()) == before
+    assert commit_outputs(formal.chain.catalog, record, outputs, archive=formal.chain.archive)
+
+
+@pytest.mark.parametrize("still_ours", [True, False])
+def test_an_answer_about_the_lease_that_is_older_than_the_lease_is_asked_for_again(monkeypatch, still_ours):
+    """The process stood still between the answer and its use."""
+    run = dataclasses.replace(make_run(status=RunStatus.RUNNING), worker="here:1:1", attempts=1)
+    now, asked = [0.0], []
+
+    def heartbeat(*_given, **_named):
+        asked.append(now[0])
+        now[0] += 100.0 if len(asked) == 1 else 1.0
+        return len(asked) == 1 or still_ours
+
+    monkeypatch.setattr(hold, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    held = hold.Hold(SimpleNamespace(heartbeat=heartbeat, get=lambda _: run), run, 60.0)
+    if still_ours:
+        held.check()
+    else:
+        with pytest.raises(ConflictError, match="its lease ran out"):
+            held.check()
+    assert asked == [0.0, 100.0]
 
 
 def test_a_database_that_is_away_at_the_commit_is_waited_for(center):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stixlab.model import RunStatus
-from stixlab.pipeline import warm
+from stixlab.pipeline import forked, warm
 from stixlab.pipeline.limits import socket_folder
 from stixlab.pipeline.runner import kernel_environment
 from stixlab.pipeline.warm import KernelPool
@@ -87,7 +87,7 @@ print("drawn", np.random.random(), os.getpid())"""
     assert len({line.split()[2] for line in drawn}) == 2
 
 
-def test_limits_and_fatal_warnings_hold_in_a_warm_kernel(center, pool):
+def test_limits_hold_in_a_warm_kernel_and_fatal_warnings_in_a_fresh_one(center, pool):
     run, _ = go(center, pool, "held = bytearray(3_000_000_000)", front=WARM + "memory: 300 MB\n")
     assert_red(center, run, "cell 5: out of memory")
     run, text = go(
@@ -97,7 +97,7 @@ def test_limits_and_fatal_warnings_hold_in_a_warm_kernel(center, pool):
         front=WARM + "fatal_warnings: [UserWarning]\n",
     )
     assert_red(center, run, "cell 5: UserWarning: poor")
-    assert "kernel: warm" in text
+    assert "kernel: fresh" in text
     run, _ = go(center, pool, "import warnings\nwarnings.warn('poor', UserWarning)")
     assert run.status is RunStatus.SUCCEEDED, "the next run has its own"
 
@@ -163,7 +163,7 @@ def test_a_machine_without_room_for_a_process_leaves_fresh_kernels(center, caplo
     def refuse(*_args, **_how):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(warm.subprocess, "Popen", refuse)
+    monkeypatch.setattr(forked.subprocess, "Popen", refuse)
     pool = KernelPool(center.environment, imports=IMPORTS)
     starting = threading.Thread(target=pool.start, daemon=True)
     starting.start()
@@ -186,6 +186,63 @@ def test_a_warm_kernel_sees_no_secrets_of_the_worker(center, monkeypatch):
         _, text = go(center, pool, 'print("seen", "JUPYTERHUB_API_TOKEN" in os.environ)')
     assert "seen False" in text
     assert "kernel: warm" in text
+
+
+def test_a_pool_that_may_rest_begins_with_the_first_run(center):
+    with KernelPool(center.environment, imports=IMPORTS, idle_s=3600) as pool:
+        assert pool._zygote is None, "memory is taken before anything ran"
+        write_trial(center.pipelines, STAGE, front=WARM)
+        run = run_once(center, pool=pool)
+        assert run.status is RunStatus.SUCCEEDED, run.error
+        assert "kernel: warm" in go(center, pool)[1]
+        zygote = pool._zygote
+        pool.rest()
+        assert pool._zygote is zygote, "it has just been used"
+
+
+def test_a_pool_at_rest_holds_no_process_and_begins_again(center):
+    with KernelPool(center.environment, imports=(), idle_s=0) as pool:
+        pool.take(center.environment, lambda: True)
+        assert pool.wait_ready(60)
+        zygote, taken = pool._zygote, pool.take(center.environment)
+        assert pool.wait_ready(60)
+        pids = [zygote.process.pid, taken.pid, *(k.pid for k in zygote.spares)]
+        pool.rest()
+        assert pool._zygote is zygote
+        assert all(map(is_alive, pids)), "a run is in hand"
+        taken.kill()
+        taken.wait(60)
+        pool.rest()
+        assert pool._zygote is None
+        zygote.process.wait(60)
+        assert not any(map(is_alive, pids))
+        assert pool.take(center.environment, lambda: True) is None, "who gives up gets none"
+        assert "kernel: warm" in go(center, pool)[1]
+
+
+def test_a_run_waits_for_the_kernel_that_is_being_made(center, monkeypatch):
+    monkeypatch.setattr(warm, "_WAIT_S", 600.0)
+    with KernelPool(center.environment, imports=(), idle_s=3600) as pool:
+        write_trial(center.pipelines, STAGE, front=WARM)
+        run = run_once(center, pool=pool)
+    assert run.status is RunStatus.SUCCEEDED, run.error
+    assert "kernel: warm" in center.archive.path(f"runs/{run.run_id}/log.txt").read_text()
+
+
+def test_a_run_does_not_wait_for_a_kernel_that_cannot_be_made(center, monkeypatch):
+    monkeypatch.setattr(warm, "_WAIT_S", float("inf"))
+    with KernelPool(center.environment, imports=["no_such_module"], idle_s=3600) as pool:
+        assert pool.take(center.environment) is None
+
+
+def test_a_pool_that_rests_while_it_does_its_imports_leaves_nothing(center):
+    with KernelPool(center.environment, imports=IMPORTS, idle_s=0) as pool:
+        pool.take(center.environment, lambda: True)
+        zygote = pool._zygote
+        pool.rest()
+        zygote.process.wait(60)
+        assert pool._zygote is None
+        assert zygote.said() == "", "it ended as it should"
 
 
 def test_closing_a_pool_ends_all_it_made(center):

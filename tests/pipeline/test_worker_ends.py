@@ -72,9 +72,11 @@ def end(process):
     return psutil.wait_procs(family, timeout=5)[1]
 
 
-@pytest.mark.usefixtures("catalog")
-def test_one_that_has_nothing_to_do_ends_with_all_its_kernels(tmp_path):
+def test_one_that_has_nothing_to_do_ends_with_all_its_kernels(tmp_path, catalog):
+    """Warm ones are there since the first run that asked for one."""
+    name = ask(tmp_path, catalog, "1 / 0", kernel="warm")
     with worker(tmp_path) as process:
+        wait_for(lambda: catalog.runs.get(name).status is RunStatus.FAILED, "the run to end", 60)
         wait_for(psutil.Process(process.pid).children, "the process that makes kernels", 60)
         assert end(process) == []
 

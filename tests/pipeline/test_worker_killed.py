@@ -1,5 +1,6 @@
 """Killed with -9 at any stage, the next worker ends with the same catalogue and archive as if nothing had happened."""
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from stixlab.model import RunStatus
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.identity import make_run
 from tests.ingest.test_killed import database_server
-from tests.support.killed_worker import STAGES, run_worker
+from tests.support.killed_worker import END, FLARES, FROZEN, STAGES, START, run_worker
 from tests.support.pipelines import FIND, GIVEN, SAVE, write_notebook
 from tests.support.processes import wait_for
 
@@ -90,6 +91,31 @@ def test_killed_at_a_stage(tmp_path, embedded_database, mongo_catalog, forks, st
     assert {f.run_id for f in flares} == {run.run_id}
     assert left_over(tmp_path) == []
     assert (tmp_path / "archive" / after.notebook).is_file()
+
+
+def test_one_that_stood_still_before_its_commit_overwrites_nothing(
+    tmp_path, embedded_database, mongo_catalog, forks
+):
+    """Its run was taken over and done meanwhile, and a later run has delivered better results for the same time."""
+    uri = embedded_database.uri("operator")
+    run = asked(tmp_path, mongo_catalog)
+    with worker(forks, tmp_path, uri, FROZEN) as process:
+        wait_for(
+            lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, "it to stand still", 60
+        )
+        held = mongo_catalog.runs.get(run.run_id)
+        assert held.status is RunStatus.RUNNING
+        mongo_catalog.runs.save(dataclasses.replace(held, lease_until=held.created))
+        assert ended(forks, tmp_path, uri) == 0
+        done = mongo_catalog.runs.get(run.run_id)
+        assert (done.status, done.attempts) == (RunStatus.SUCCEEDED, 2)
+        better = [dataclasses.replace(FLARES[0], run_id="later", peak_counts=77)]
+        mongo_catalog.flares.replace(START, END, "simulated", better)
+        later = content(mongo_catalog)
+        os.kill(process.pid, signal.SIGCONT)
+    assert process.exitcode == 0
+    assert content(mongo_catalog) == later
+    assert mongo_catalog.runs.get(run.run_id) == done
 
 
 def test_many_runs_with_workers_that_are_killed(tmp_path, embedded_database, mongo_catalog, forks):

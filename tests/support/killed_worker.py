@@ -16,6 +16,8 @@ from stixlab.pipeline.runner import Execution, kernel_environment
 from tests.support import records
 from tests.support.pipelines import GIVEN, stand_in
 
+FROZEN = "frozen"
+"""It stands still until it is told to go on, all checks done and nothing committed."""
 STAGES = ("claimed", "executing", "staged", "committing", "committed", "finished")
 
 
@@ -61,6 +63,13 @@ def arm(stage: str, catalog: MongoCatalog, folder: Path) -> dict:
         return {"progress": at_a_cell}
     elif stage == "staged":
         worker.execute = lambda *given, **named: (execute(*given, **named), die())
+    elif stage == FROZEN:
+
+        def freeze(*given: object, **named: object) -> object:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return commit(*given, **named)
+
+        worker.commit_outputs = freeze
     elif stage == "committing":
         flares = catalog.collections["flares"]
 

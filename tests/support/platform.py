@@ -92,12 +92,12 @@ def fill(home: Path, environment: dict[str, str]) -> None:
 
 
 @contextmanager
-def running_platform(home: Path) -> Iterator[Platform]:
-    """A platform with simulated hours in it, stopped afterwards."""
+def running_platform(home: Path, **settings: str) -> Iterator[Platform]:
+    """A platform with simulated hours in it, with further variables in its environment, stopped afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = home_environment(home, STIXLAB_PORT=str(port))
+    environment = home_environment(home, STIXLAB_PORT=str(port), **settings)
     fill(home, environment)
     said = home / "up.txt"
     with said.open("w") as out:
