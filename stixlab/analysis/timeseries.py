@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stixlab.datasets.energy_axis import ENERGY_SPANS, band_ranges
 from stixlab.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["to_timeseries"]
 
 _MOST_COLUMNS = 512
-_META = ("product", "level", "origin", "software_version", "idb_version", "clock", "request_id", "title")
+_META = ("product", "level", "origin", "software_version", "idb_version", "clock", "request_id", "title", ENERGY_SPANS)
 
 
 def to_timeseries(ds: xr.Dataset, variables: str | Sequence[str] | None = None) -> GenericTimeSeries:
@@ -28,7 +29,8 @@ def to_timeseries(ds: xr.Dataset, variables: str | Sequence[str] | None = None) 
         As `lab.open` gives it.
     variables
         Which of its variables: along time, or along time and one more dimension, which then gives a column each, named
-        as ``counts_4-10keV`` or ``counts_detector7``. By default all such variables.
+        as ``counts_4-10keV`` or ``counts_detector7``; a band that lies elsewhere at some times as ``counts_energy4``,
+        and ``meta["energy_spans"]`` says where when. By default all such variables.
 
     Returns
     -------
@@ -103,7 +105,8 @@ def _columns(ds: xr.Dataset, name: str) -> Iterable[tuple[str, Any]]:
 
 def _labels(ds: xr.Dataset, dim: str) -> list[str]:
     if dim == "energy" and "energy_bounds" in ds.variables:
-        return [f"{low:g}-{high:g}keV" for low, high in np.asarray(ds["energy_bounds"]).tolist()]
+        ranges = [[f"{low:g}-{high:g}keV" for low, high in band] for band in band_ranges(ds)]
+        return [names[0] if len(names) == 1 else f"energy{i}" for i, names in enumerate(ranges)]
     numbers = ds[dim].to_numpy().tolist() if dim in ds.coords else range(ds.sizes[dim])
     return [f"{dim}{n}" for n in numbers]
 

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from stixlab import __version__
 from stixlab.api.archive import FITS_MEDIA_TYPE
 from stixlab.api.source import Source, TheSource
+from stixlab.datasets.energy_axis import energy_table, with_one_table
 from stixlab.timing import to_datetime
 from stixlab.timing.intervals import Interval, as_text, read_interval
 from stixlab.vocabulary import FLIGHT, ORIGINS, REENCODED, SIMULATED
@@ -60,7 +61,7 @@ def lightcurve(
 ) -> Response:
     """Every bin whose middle lies in the interval, of 31 days at most; the same bins as in Python's `lab.open`."""
     interval = read_interval(start, end, longest_days=LONGEST_DAYS)
-    ds = source.lab.open(PRODUCT, interval.start, interval.end, origin=origin)
+    ds = with_one_table(source.lab.open(PRODUCT, interval.start, interval.end, origin=origin))
     name = _file_name(interval, ds, format)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "max-age=60"}
     if format is Kind.CSV:
@@ -103,7 +104,7 @@ def _columns(ds: xr.Dataset) -> dict[str, tuple[str, str]]:
 
 
 def _bands(ds: xr.Dataset) -> list[str]:
-    return [f"{low:g}-{high:g}" for low, high in np.asarray(ds["energy_bounds"].values)]
+    return [f"{low:g}-{high:g}" for low, high in energy_table(ds)]
 
 
 def _frame(ds: xr.Dataset) -> pd.DataFrame:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stixlab.archive.contents import Contents, Form, Row, Variable, read_contents
+from stixlab.archive.forms import (
+    DataSpan,
+    bounds_along_time,
+    common_form,
+    describe,
+    find_spans,
+    in_order,
+    refuse_unlike,
+)
 from stixlab.archive.stored_arrays import Part, Stretch, read_part, read_times
 from stixlab.archive.time_axis import TimeAxis, is_short, narrow
 from stixlab.datasets.construction import coverage
-from stixlab.errors import NotInCatalogError, SchemaError
+from stixlab.datasets.energy_axis import ENERGY_SPANS
+from stixlab.errors import NotInCatalogError
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from stixlab.archive.store import Archive
 
-__all__ = ["has_data", "open_span"]
+__all__ = ["has_data", "list_spans", "open_span"]
 
 
 def open_span(
@@ -46,7 +56,9 @@ def open_span(
     Returns
     -------
     xarray.Dataset
-        Backed by dask, a block a day or a chunk. The times of a long span are backed by dask as well, and are read
+        Backed by dask, a block a day or a chunk. If only the bounds of the energy bands change within the range,
+        ``energy_bounds (time, energy, bound)`` has those of each time, ``energy`` the bands that most bins have, and
+        the attribute ``energy_spans`` says which times have which. The times of a long span are backed by dask as well, and are read
         where something is selected; those of some weeks are read at once. Attributes are those that all
         datasets share; the coverage is that of the bins.
 
@@ -55,28 +67,77 @@ def open_span(
     NotInCatalogError
         If there is nothing in the range.
     SchemaError
-        If datasets of the range have other energies or other variables; the message says from when on.
+        If datasets of the range have another number of energies or other variables; the message names the ranges of
+        time to be opened apart.
     ArchiveError
         If something is damaged.
     """
     if contents is None:
         contents = read_contents(archive, level, product_type, origin)
-    rows = _rows(contents, start, end)
-    check_one_form(contents, [(r.day, r.form) for r in rows])
-    root = archive.path("")
-    whole = [Part(f"{root}/{r.key}", r.day, 0, r.n_times, r.n_times, r.chunk) for r in rows]
-    parts = _cut(whole, start, end)
+    parts, form_of = _parts(archive, contents, start, end)
     if not parts:
-        there = f"{contents.rows[0].day} to {contents.rows[-1].day}" if contents.rows else "none at all yet"
-        raise NotInCatalogError(
-            f"{product_type} {level} ({origin}): nothing from {start or 'the first'} to {end or 'the last'};"
-            f" the archive has {there}"
-        )
-    ds = _dataset(contents.forms[rows[0].form], parts)
-    names = dict.fromkeys(r.attrs for r in rows)
-    return ds.assign_attrs(
-        _shared([contents.attrs[n] for n in names]) | _coverage(contents.forms[rows[0].form], parts)
+        raise _nothing(contents, start, end)
+    used = {form_of[p.folder] for p in parts}
+    if len(used) == 1:
+        form = contents.forms[next(iter(used))]
+        ds = _dataset(form, parts)
+    else:
+        form, ds = _joined(contents, parts, form_of)
+    names = dict.fromkeys(r.attrs for r in _rows(contents, start, end) if r.form in used)
+    return ds.assign_attrs(_shared([contents.attrs[n] for n in names]) | ds.attrs | _coverage(form, parts))
+
+
+def list_spans(
+    archive: Archive,
+    contents: Contents,
+    start: np.datetime64 | None = None,
+    end: np.datetime64 | None = None,
+) -> list[DataSpan]:
+    """Stretches of time within ``[start, end)`` that have the same energies and variables, earliest first.
+
+    Raises
+    ------
+    ArchiveError
+        If something is damaged.
+    """
+    parts, form_of = _parts(archive, contents, start, end)
+    return find_spans(contents.forms, parts, form_of, type=contents.type, origin=contents.origin)
+
+
+def _parts(
+    archive: Archive, contents: Contents, start: np.datetime64 | None, end: np.datetime64 | None
+) -> tuple[list[Part], dict[str, str]]:
+    """The bins of a range in the order of time, and the form of each dataset by its folder."""
+    root = archive.path("")
+    rows = _rows(contents, start, end)
+    whole = [Part(f"{root}/{r.key}", r.day, 0, r.n_times, r.n_times, r.chunk) for r in rows]
+    form_of = {p.folder: r.form for p, r in zip(whole, rows, strict=True)}
+    if len(set(form_of.values())) > 1:
+        whole = in_order(whole)
+    return _cut(whole, start, end), form_of
+
+
+def _nothing(contents: Contents, start: np.datetime64 | None, end: np.datetime64 | None) -> NotInCatalogError:
+    there = f"{contents.rows[0].day} to {contents.rows[-1].day}" if contents.rows else "none at all yet"
+    return NotInCatalogError(
+        f"{contents.type} {contents.level} ({contents.origin}): nothing from {start or 'the first'} to"
+        f" {end or 'the last'}; the archive has {there}"
     )
+
+
+def _joined(contents: Contents, parts: list[Part], form_of: Mapping[str, str]) -> tuple[Form, xr.Dataset]:
+    """Bins whose energy bands lie elsewhere at some times, with their bounds along time."""
+    import xarray as xr
+
+    spans = find_spans(contents.forms, parts, form_of, type=contents.type, origin=contents.origin)
+    refuse_unlike(contents.forms, spans)
+    form = contents.forms[common_form(spans)]
+    bounds = form.variables["energy_bounds"]
+    along = xr.Variable(
+        ("time", *bounds.dims), bounds_along_time(contents.forms, parts, form_of), bounds.decoded_attrs()
+    )
+    ds = _dataset(form, parts).assign_coords(energy_bounds=along)
+    return form, ds.assign_attrs({ENERGY_SPANS: describe(spans)})
 
 
 def has_data(
@@ -95,44 +156,6 @@ def _rows(contents: Contents, start: np.datetime64 | None, end: np.datetime64 | 
 
 def _day(time: np.datetime64) -> str:
     return str(time.astype("datetime64[D]"))
-
-
-def check_one_form(contents: Contents, used: Sequence[tuple[str, str]]) -> None:
-    """Refuse datasets that cannot be put one behind the other.
-
-    Parameters
-    ----------
-    contents
-    used
-        Day and form of each dataset, in the order of time.
-
-    Raises
-    ------
-    SchemaError
-        Naming what differs, and from which day on.
-    """
-    since: dict[str, str] = {}
-    for day, form in used:
-        since.setdefault(form, day)
-    forms = iter(since.items())
-    ours = contents.forms[next(forms, ("", ""))[0]] if since else Form({})
-    for other, day in forms:
-        theirs = contents.forms[other]
-        for name in dict.fromkeys((*ours.variables, *theirs.variables)):
-            a, b = ours.variables.get(name), theirs.variables.get(name)
-            if a is None or b is None or a.shape != b.shape:
-                raise SchemaError(
-                    f"{contents.type}: expected {name} as before, {_told(a)}; from {day} on it is {_told(b)};"
-                    " open the times before and after apart",
-                    day=day,
-                )
-
-
-def _told(variable: Variable | None) -> str:
-    if variable is None:
-        return "not there"
-    values = f", {variable.constant().tolist()}" if variable.values else ""
-    return f"{variable.dtype} along {', '.join(variable.dims)}{values}"
 
 
 def _cut(parts: list[Part], start: np.datetime64 | None, end: np.datetime64 | None) -> list[Part]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from stixlab.dashboards.pages import AppPage, render
 from stixlab.dashboards.request import is_public_app, query_string
+from stixlab.datasets.energy_axis import band_ranges
 from stixlab.errors import CatalogError, NotInCatalogError, ParameterError, StixlabError, TimeError
 from stixlab.model import Product
 from stixlab.timing.intervals import Interval, as_text, read_interval
@@ -235,7 +236,7 @@ class View:
 
     def _about(self, ds: xr.Dataset) -> list[tuple[str, str]]:
         n = ds.sizes["time"]
-        bands = [f"{low:g}-{high:g}" for low, high in np.asarray(ds["energy_bounds"].values)]
+        bands = [" or ".join(f"{low:g}-{high:g}" for low, high in band) for band in band_ranges(ds)]
         covered = float(np.asarray(ds["integration_time"]).sum()) / self.interval.duration_s
         return [
             ("Bins", f"{n:,}"),

@@ -1,6 +1,7 @@
 """Spans of time as one lazy dataset: equal to the datasets themselves, read only where asked."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import xarray as xr
 from stixlab.archive import stored_arrays, time_axis
 from stixlab.archive.contents import list_products, make_row, put_rows, read_contents, write_contents
 from stixlab.archive.layout import contents_key
-from stixlab.archive.spans import has_data, open_span
+from stixlab.archive.spans import has_data, list_spans, open_span
 from stixlab.bench.measurement import bytes_read
+from stixlab.datasets.energy_axis import band_ranges, energy_table, has_changing_energies
 from stixlab.datasets.registry import SPECS
 from stixlab.errors import ArchiveError, NotInCatalogError, SchemaError
 from stixlab.products.formats.zarr import open_many
@@ -149,15 +151,108 @@ def test_a_long_span_can_be_reckoned_with(archive, span):
     assert "time" in repr(span)
 
 
-def test_other_energies_are_refused_with_the_day_from_which_they_are(tmp_path):
-    archive, catalog, _ = filled(tmp_path, *DAYS[:2])
-    mask = sum(1 << e for e in (1, 7, 12, 17, 23, 31))
-    other = level1(*day_of_packets(n_packets=2, start="2021-06-07T00:01:00", edge_mask=mask))[0]
+def add_day(archive, catalog, day, edges, n_bands=5):
+    """A day of light curves with bands of its own, stored."""
+    mask = sum(1 << e for e in edges)
+    other = level1(*day_of_packets(n_packets=2, start=f"{day}T00:01:00", edge_mask=mask))[0]
+    other = other.isel(energy=slice(n_bands))
     store_day(archive, catalog, other)
-    update(archive, catalog, ["2021-06-07"])
-    with pytest.raises(SchemaError, match=r"from 2021-06-07 on .* apart"):
+    update(archive, catalog, [day])
+    return other
+
+
+@pytest.fixture(params=["read at once", "long"])
+def changed(tmp_path, request, monkeypatch):
+    """Two days, a third with another last band, a fourth as the first two."""
+    if request.param == "long":
+        monkeypatch.setattr(time_axis, "_SHORT_TIMES", 5)
+    archive, catalog, _ = filled(tmp_path, *DAYS[:2], DAYS[3])
+    return archive, add_day(archive, catalog, DAYS[2], (1, 7, 12, 17, 23, 31))
+
+
+def test_bands_that_lie_elsewhere_on_a_day_are_joined_with_bounds_along_time(changed):
+    archive, other = changed
+    ds = open_span(archive, "ql-lightcurve")
+    usual = open_span(archive, "ql-lightcurve", time(DAYS[0]), time(DAYS[1]))
+    assert ds["energy_bounds"].dims == ("time", "energy", "bound")
+    assert ds["energy_bounds"].chunks  # made where it is asked for
+    assert ds.sizes["time"] == 3 * 90 + other.sizes["time"]
+    times = ds["time"].to_numpy()
+    there = (times >= time(DAYS[2])) & (times < time(DAYS[3]))
+    bounds = ds["energy_bounds"].to_numpy()
+    np.testing.assert_array_equal(bounds[there], np.broadcast_to(other["energy_bounds"], bounds[there].shape))
+    np.testing.assert_array_equal(
+        bounds[~there], np.broadcast_to(usual["energy_bounds"], bounds[~there].shape)
+    )
+    np.testing.assert_array_equal(ds["energy"], usual["energy"])  # of most bins
+    np.testing.assert_array_equal(ds["counts"].sel(time=DAYS[2]), other["counts"])
+    one_day = ds["energy_bounds"].sel(time=DAYS[2])
+    assert one_day.shape == (other.sizes["time"], 5, 2)
+    assert pickle.loads(pickle.dumps(ds))["energy_bounds"].sel(time=DAYS[2]).equals(one_day)
+
+
+def test_what_is_joined_says_which_times_have_which_bands(changed):
+    archive, other = changed
+    told = open_span(archive, "ql-lightcurve").attrs["energy_spans"].split("; ")
+    assert len(told) == 3
+    start, end = (str(t)[:23] for t in other["time_bounds"].to_numpy()[[0, -1], [0, 1]])
+    assert told[1].startswith(f"{start} to {end}: 5 bands, ")
+    assert told[0].split(": ")[1] == told[2].split(": ")[1] != told[1].split(": ")[1]
+    spans = list_spans(archive, read_contents(archive, "L1", "ql-lightcurve", "flight"))
+    assert [str(s) for s in spans] == told
+    assert [s.n_times for s in spans] == [180, other.sizes["time"], 90]
+    assert spans[1].energies == tuple(map(tuple, other["energy_bounds"].to_numpy().tolist()))
+    for span in spans:
+        apart = open_span(archive, "ql-lightcurve", span.start, span.end)
+        assert apart.sizes["time"] == span.n_times
+        assert apart["energy_bounds"].dims == ("energy", "bound")
+        assert "energy_spans" not in apart.attrs
+
+
+def test_one_table_is_had_where_the_bands_do_not_change(changed):
+    archive, other = changed
+    ds = open_span(archive, "ql-lightcurve")
+    np.testing.assert_array_equal(energy_table(ds.sel(time=DAYS[2])), other["energy_bounds"])
+    with pytest.raises(SchemaError, match=rf"3 stretches .*{DAYS[2]}T00:0.* apart"):
+        energy_table(ds)
+    assert [len(b) for b in band_ranges(ds)].count(2) >= 1
+    assert has_changing_energies(ds)
+
+
+def test_bands_that_change_within_a_day_are_in_the_order_of_time(tmp_path):
+    """Two datasets of a day, one between the bins of the other."""
+    archive, catalog, (early,) = filled(tmp_path, DAYS[0])
+    other = add_day(archive, catalog, DAYS[1], (1, 7, 12, 17, 23, 31))
+    contents = read_contents(archive, **TABLE)
+    outer = day_dataset(DAYS[1], n_bins=150)
+    between = slice(40, 40 + 50)
+    outer = xr.concat([outer.isel(time=slice(0, 15)), outer.isel(time=slice(-20, None))], "time", data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override")  # fmt: skip
+    inner = other.isel(time=between)
+    made = [
+        make_row(archive, replace(catalog.products.find()[-1], product_id=f"p{i}", zarr=archive.store_dataset(ds, np.datetime64(DAYS[1]), f"{i}" * 64)))
+        for i, ds in enumerate((outer, inner))
+    ]  # fmt: skip
+    write_contents(archive, put_rows(contents, [DAYS[1]], made))
+    ds = open_span(archive, "ql-lightcurve")
+    times = ds["time"].to_numpy()
+    assert len(times) == early.sizes["time"] + 35 + 50
+    assert (np.diff(times) > np.timedelta64(0)).all()
+    chosen = ds.sel(time=slice(inner["time"].to_numpy()[0], inner["time"].to_numpy()[-1]))
+    np.testing.assert_array_equal(chosen["counts"], inner["counts"])
+    np.testing.assert_array_equal(energy_table(chosen), inner["energy_bounds"])
+
+
+def test_another_number_of_bands_is_refused_with_the_ranges_to_open_apart(tmp_path):
+    archive, catalog, _ = filled(tmp_path, *DAYS[:2])
+    other = add_day(archive, catalog, DAYS[2], (1, 7, 12, 17, 23, 31), n_bands=4)
+    start = str(other["time_bounds"].to_numpy()[0, 0])[:23]
+    with pytest.raises(
+        SchemaError, match=rf"from {start} on .* apart: .*: 5 bands.*; {start} to .*: 4 bands"
+    ):
         open_span(archive, "ql-lightcurve")
-    assert open_span(archive, "ql-lightcurve", time("2021-06-07"), None).sizes["energy"] == 5
+    spans = list_spans(archive, read_contents(archive, **TABLE))
+    assert [len(s.energies) for s in spans] == [5, 4]
+    assert open_span(archive, "ql-lightcurve", spans[1].start, spans[1].end).sizes["energy"] == 4
 
 
 def test_a_chunk_that_is_missing_is_no_row_of_zeros(archive):
