@@ -50,7 +50,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "the same of a month of telemetry", reprocessing.measure_month, only_by_name=True
     ),
     "reprocessing-year": Benchmark(
-        "the same of a year of telemetry; takes hours", reprocessing.measure_year, only_by_name=True
+        "the same of a year of telemetry; takes half an hour", reprocessing.measure_year, only_by_name=True
     ),
     "packets": Benchmark("search for packets in a day and in a year of files", packets.measure),
     "pipelines": Benchmark(
