@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -18,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stixlab import factory, files
-from stixlab.errors import ConflictError, SettingsError, StixlabError
+from stixlab.errors import ConflictError, ServiceError, SettingsError, StixlabError
 from stixlab.hub import accounts
+from stixlab.hub.proxy import proxy_command
 from stixlab.services import Part, Supervisor, database_part, read_state
 from stixlab.settings import Settings, project_folder
 
@@ -36,6 +39,9 @@ __all__ = [
 ]
 
 _HUB_READY_S = 120.0
+_HUB_CONFIG = "jupyterhub_config.py"
+_NEEDED = ("jupyterhub", "voila", "ipykernel")
+"""Packages that the parts import, not this process."""
 _FOLLOW_S = 1.0
 _BEGUN = "begun"
 """File beside the telemetry of the demonstration that names its day, until all of it is in the archive."""
@@ -50,6 +56,10 @@ def check_before(settings: Settings) -> None:
         If it runs already, or somebody else listens on the port.
     SettingsError
         If this process may only read.
+    ServiceError
+        If something that the parts need is not installed.
+    ArchiveError
+        If the home cannot be written.
     """
     state = read_state(settings.home)
     if state is not None:
@@ -63,6 +73,8 @@ def check_before(settings: Settings) -> None:
             "up: expected STIXLAB_MONGO_READ_URI beside STIXLAB_MONGO_URI: a database user with the role read, for public pages"
             " and the team; it is not set; docs/how-to.md shows how to make one"
         )
+    _check_installed()
+    _check_home(settings.home)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -72,6 +84,31 @@ def check_before(settings: Settings) -> None:
                 f"up: {settings.bind}:{settings.port} cannot be listened on ({error.strerror}); "
                 "stop what listens there, or set STIXLAB_PORT to another port"
             ) from None
+
+
+def _check_installed() -> None:
+    """Refuse before the first work what would be missing when the hub is started, a minute later."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ServiceError(
+            f"up: expected the Python packages {', '.join(_NEEDED)}; {', '.join(missing)} cannot be imported; install"
+            " stixlab anew (`make run` in its checkout), then start again"
+        )
+    config = project_folder("hub_config") / _HUB_CONFIG
+    if not config.is_file():
+        raise ServiceError(
+            f"up: expected the settings of the hub at {config}; there are none; install stixlab anew"
+        )
+    proxy_command()
+
+
+def _check_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise files.write_failed(home / "up", error) from error
 
 
 def make_demonstration(say: Callable[[str], None]) -> None:
@@ -210,7 +247,7 @@ def _hub_part(settings: Settings) -> Part:
             _answers(f"{local}{p}") for p in ("/apps/health", "/hub/health")
         )
 
-    config = project_folder("hub_config") / "jupyterhub_config.py"
+    config = project_folder("hub_config") / _HUB_CONFIG
     folder = settings.home / "hub"
     folder.mkdir(parents=True, exist_ok=True)
     return Part(

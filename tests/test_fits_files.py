@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 
 from stixlab.errors import FormatError
-from stixlab.fits_files import FITS_ERRORS, open_fits
+from stixlab.fits_files import FITS_ERRORS, open_fits, open_whole_fits
 from stixlab.products.energy_calibration import read_energy_calibration
 from stixlab.products.formats.fits_dialects import read_fits
 from stixlab.timing.scet import ClockTable
@@ -46,6 +46,20 @@ def test_a_file_gets_no_more_memory_than_it_fills(tmp_path, announced, form):
         read_fits(path, clock)
     with pytest.raises(FormatError, match=r"a\.fits"):
         read_energy_calibration(path)
+
+
+def rows(path):
+    with open_whole_fits(path) as hdus:
+        return hdus["DATA"].data["counts"].tolist()
+
+
+@pytest.mark.parametrize(
+    "announced", [{"PCOUNT": -(10**6)}, {"GCOUNT": -3}, {"BITPIX": 0}, {"NAXIS": 400}], ids=str
+)
+def test_lengths_that_cannot_be_are_left_to_the_reader(tmp_path, announced):
+    """Nothing is counted backwards: that would take for ever."""
+    with pytest.raises(FormatError, match=r"a\.fits"):
+        rows(file_with(tmp_path / "a.fits", **announced))
 
 
 @pytest.mark.parametrize("number", [1000, -1, "'many'"])

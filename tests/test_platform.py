@@ -1,17 +1,24 @@
 """What a first start puts into an empty archive: a simulated day, and beside it what was measured."""
 
+import importlib.util
+import socket
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stixlab import platform
 from stixlab.api.app import create_app
-from stixlab.errors import FormatError, NotInCatalogError
+from stixlab.cli.platform import up_command
+from stixlab.errors import ArchiveError, FormatError, NotInCatalogError, ServiceError
+from stixlab.hub import proxy as hub_proxy
 from stixlab.ingest import bundled
 from stixlab.simulation import simulate
 from tests.support.asgi import Client
 from tests.support.chain import Chain, new_chain
+from tests.support.cli import invoke
 
 CURVE = "solo_L1_stix-ql-lightcurve_20200506_V01.fits"
 
@@ -27,6 +34,72 @@ def package(monkeypatch, real_data):
     products = [(CURVE, (real_data / "l1" / "ql" / CURVE).read_bytes())]
     monkeypatch.setattr(bundled, "bundled_products", lambda: products)
     monkeypatch.setattr(bundled, "bundled_source", lambda: "stixpy 0.2.1")
+
+
+@pytest.fixture
+def starting(monkeypatch, tmp_path):
+    """`stixlab up` in a home of its own, which notes what it does instead of doing it."""
+    done: list[str] = []
+    monkeypatch.setenv("STIXLAB_HOME", str(tmp_path / "up"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("STIXLAB_PORT", str(probe.getsockname()[1]))
+    monkeypatch.delenv("STIXLAB_MONGO_URI", raising=False)
+    monkeypatch.delenv("STIXLAB_ACCESS", raising=False)
+    monkeypatch.setattr(hub_proxy, "find_node", lambda: Path("node"))
+    for name in ("make_demonstration", "ensure_operator", "follow_services"):
+        monkeypatch.setattr(platform, name, lambda *_, name=name: done.append(name))
+    parts = SimpleNamespace(run=lambda _: done.append("run"))
+    monkeypatch.setattr(platform, "make_supervisor", lambda *_: parts)
+    return done
+
+
+@pytest.fixture
+def lacking(monkeypatch, tmp_path):
+    return lambda lack: lack(monkeypatch, tmp_path)
+
+
+def without_proxy(monkeypatch, tmp_path):
+    (tmp_path / "hub_config").mkdir()
+    (tmp_path / "hub_config" / "jupyterhub_config.py").touch()
+    monkeypatch.setattr(hub_proxy, "project_folder", lambda name: tmp_path / name)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def without_voila(monkeypatch, _tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "voila" else find(name))
+
+
+def without_config(monkeypatch, tmp_path):
+    monkeypatch.setattr(platform, "project_folder", lambda name: tmp_path / name)
+
+
+def without_a_home(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STIXLAB_HOME", str(tmp_path / "file" / "home"))
+
+
+@pytest.mark.parametrize(
+    ("lack", "error", "told"),
+    [
+        (without_proxy, ServiceError, "proxy of the hub: expected at .* `make run` installs it"),
+        (without_voila, ServiceError, "expected the Python packages .*; voila cannot be imported"),
+        (without_config, ServiceError, "expected the settings of the hub at"),
+        (without_a_home, ArchiveError, "file"),
+    ],
+)
+def test_what_is_missing_is_told_before_any_work(starting, lacking, lack, error, told):
+    lacking(lack)
+    with pytest.raises(error, match=told):
+        invoke(up_command)
+    assert starting == []
+
+
+def test_a_start_where_nothing_is_missing_goes_on(starting, monkeypatch):
+    monkeypatch.setattr(platform, "proxy_command", lambda: ["proxy"])
+    invoke(up_command)
+    assert starting == ["make_demonstration", "ensure_operator", "follow_services", "run"]
 
 
 def test_measured_data_stand_beside_the_simulated_day(chain, package, tmp_path):

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from stixlab import __version__
-from stixlab.api import archive, flares, health, lightcurve, metrics, pages, products, runs, schema
+from stixlab.api import archive, explain, flares, health, lightcurve, metrics, pages, products, runs, schema
 from stixlab.api.answers import install_errors
+from stixlab.api.heads import Heads
 from stixlab.api.middleware import Compressed, SecurityHeaders
 from stixlab.api.source import Source
 
@@ -47,8 +48,9 @@ def create_app(lab: Lab | Callable[[], Lab], settings: Settings) -> FastAPI:
     app.state.source = Source(lab, settings)
     app.add_middleware(Compressed)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Heads)
     install_errors(app)
-    for module in (pages, health, metrics, lightcurve, flares, products, runs, schema, archive):
+    for module in (pages, health, metrics, lightcurve, flares, products, explain, runs, schema, archive):
         app.include_router(module.router)
     app.mount("/static/bokeh", StaticFiles(directory=_bokeh_scripts()), name="bokeh")
     app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")), name="static")

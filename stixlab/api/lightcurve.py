@@ -185,8 +185,29 @@ def _fits(source: Source, ds: xr.Dataset, name: str) -> Path:
         start, end = (to_datetime(f(ds["time"].to_numpy())) for f in (np.min, np.max))
         place = place_sources(source.lab.catalog, source.settings.spice, start, end)
         keywords = place_keywords(ds, place, source.lab.archive)
-        write_fits(ds, folder / name, version=1, created=datetime.now(UTC), keywords=keywords)
+        write_fits(
+            ds,
+            folder / name,
+            version=1,
+            created=datetime.now(UTC),
+            keywords=keywords,
+            **_made_from(source, ds),
+        )
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder / name
+
+
+def _made_from(source: Source, ds: xr.Dataset) -> dict[str, Any]:
+    """What the header tells of the days that the data are from: their files, and whether they are complete."""
+    from stixlab.ingest.completeness import names_of_sources
+
+    start, end = (to_datetime(f(ds["time_bounds"].to_numpy())) for f in (np.min, np.max))
+    days = source.lab.products(type=PRODUCT, start=start, end=end, origin=ds.attrs["origin"])
+    files = source.lab.catalog.raw_files.get_many(sha256 for day in days for sha256 in day.sources)
+    return {
+        **names_of_sources(files[sha256] for sha256 in sorted(files)),
+        "complete": all(day.complete for day in days),
+        "why": "; ".join(day.why for day in days if day.why),
+    }

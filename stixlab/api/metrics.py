@@ -105,7 +105,9 @@ def _runs(found: Overview) -> Iterator[Metric]:
 
 def _products(found: Overview) -> Iterator[Metric]:
     ages = GaugeMetricFamily(
-        "stixlab_product_age_seconds", "Age of the newest data of a product type", labels=["type", "origin"]
+        "stixlab_product_age_seconds",
+        "Age of the newest data of a product type or result",
+        labels=["type", "origin"],
     )
     for each in found.products:
         ages.add_metric([each.type, each.origin], each.age_s)

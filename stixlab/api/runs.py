@@ -72,7 +72,8 @@ def overview(source: Source) -> Overview:
     """
 
     def make() -> Overview:
-        return look_over(source.lab.catalog, find_pipelines(project_folder("pipelines")).good)
+        found = find_pipelines(project_folder("pipelines"))
+        return look_over(source.lab.catalog, found.good, wrong=found.wrong.keys())
 
     return source.kept("pipelines", make, for_s=_KEPT_S)
 
@@ -97,6 +98,7 @@ def summary(source: TheSource) -> dict[str, Any]:
                 "runs": {str(status): each.counts.get(status, 0) for status in RunStatus},
                 "last_success": _time(each.last_success),
                 "failing": each.failing,
+                "state": each.state,
             }
             for each in found.pipelines
         ],
@@ -199,7 +201,7 @@ def notebook(source: TheSource, member: TheMember, run_id: RunId) -> Response:  
     run = _get(source, run_id)
     if not run.notebook:
         raise NotInCatalogError(f"run {run_id}: has no executed notebook; it is {run.status}")
-    page = notebook_html(source.lab.archive.path(run.notebook))
+    page = notebook_html(source.lab.archive.path(run.notebook), run)
     return HTMLResponse(page, headers=_PRIVATE | {"Content-Security-Policy": NOTEBOOK_POLICY})
 
 

@@ -99,20 +99,44 @@ class Archive:
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
     def store_raw(self, content: bytes) -> tuple[str, bool]:
-        """Store a file as received.
+        """Store a file as received; a stored one that is damaged is written anew.
 
         Returns
         -------
         str, bool
-            SHA-256 of the content, and whether it is new.
+            SHA-256 of the content, and whether it was written.
         """
         self._check_writable()
         sha256 = hashlib.sha256(content).hexdigest()
-        path = self.path(layout.raw_key(sha256))
-        if path.exists():
+        if self.is_raw_sound(sha256):
             return sha256, False
-        files.write_bytes(path, content)
+        files.write_bytes(self.path(layout.raw_key(sha256)), content)
         return sha256, True
+
+    def is_raw_sound(self, sha256: str) -> bool:
+        """Whether a file as received is there, byte by byte."""
+        try:
+            return files.sha256_of(self.path(layout.raw_key(sha256))) == sha256
+        except OSError:
+            return False
+
+    def repair_raw(self, source: Path, sha256: str) -> bool:
+        """Write a stored file anew from what was received again, if it is missing or damaged: whole, or not at all.
+
+        Returns
+        -------
+        bool
+            Whether it was.
+
+        Raises
+        ------
+        FormatError, OSError, ArchiveError
+            As `raw_copy`.
+        """
+        if self.is_raw_sound(sha256):
+            return False
+        with self.raw_copy(source, sha256):
+            return True
 
     def read_raw(self, sha256: str) -> bytes:
         """A file as received.
@@ -132,7 +156,7 @@ class Archive:
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
             raise ArchiveError(
-                f"raw file {sha256}: its content has hash {found}; it is damaged: restore it from a backup",
+                f"raw file {sha256}: its content has hash {found}; it is damaged: ingest the file again, or restore it from a backup",
                 sha256=sha256,
             )
         return content

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,10 @@ from stixlab.model import Action, AuditEntry, Product
 if TYPE_CHECKING:
     from stixlab.archive.store import Archive
 
-__all__ = ["bring_back", "delete", "hide", "make_entry", "refresh_day", "show"]
+__all__ = ["Changed", "bring_back", "delete", "hide", "make_entry", "refresh_day", "show"]
+
+Changed = Callable[[Product], object]
+"""Told of a product when it is shown no more or again, so that what was made of it is made anew; safe to repeat."""
 
 
 def make_entry(
@@ -43,8 +47,19 @@ def make_entry(
     )
 
 
-def hide(catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str) -> AuditEntry | None:
+def hide(
+    catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str, changed: Changed | None = None
+) -> AuditEntry | None:
     """Show a product no more.
+
+    Parameters
+    ----------
+    catalog, archive
+    product_id
+    who, reason
+        For the audit trail.
+    changed
+        Told of the product, also if it was hidden already.
 
     Returns
     -------
@@ -59,10 +74,12 @@ def hide(catalog: Any, archive: Archive, product_id: str, *, who: str, reason: s
         If there is no reason.
     """
     entry = make_entry(Action.HIDE, product_id, who=who, reason=reason)
-    return _set_hidden(catalog, archive, entry, entry.reason)
+    return _set_hidden(catalog, archive, entry, entry.reason, changed)
 
 
-def show(catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str) -> AuditEntry | None:
+def show(
+    catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str, changed: Changed | None = None
+) -> AuditEntry | None:
     """Show a product again that was hidden; None if it was not.
 
     Raises
@@ -70,10 +87,13 @@ def show(catalog: Any, archive: Archive, product_id: str, *, who: str, reason: s
     NotInCatalogError, ParameterError
         As `hide`.
     """
-    return _set_hidden(catalog, archive, make_entry(Action.SHOW, product_id, who=who, reason=reason), "")
+    entry = make_entry(Action.SHOW, product_id, who=who, reason=reason)
+    return _set_hidden(catalog, archive, entry, "", changed)
 
 
-def _set_hidden(catalog: Any, archive: Archive, entry: AuditEntry, hidden: str) -> AuditEntry | None:
+def _set_hidden(
+    catalog: Any, archive: Archive, entry: AuditEntry, hidden: str, changed: Changed | None
+) -> AuditEntry | None:
     with archive.writing():
         product = _get(catalog, entry.subject)
         changes = bool(product.hidden) != bool(hidden)
@@ -81,11 +101,20 @@ def _set_hidden(catalog: Any, archive: Archive, entry: AuditEntry, hidden: str) 
             catalog.audit.add(entry)
             catalog.products.save(dataclasses.replace(product, hidden=hidden))
         refresh_day(catalog, archive, product)
+        if changed is not None:
+            changed(product)
     return entry if changes else None
 
 
-def delete(catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str) -> AuditEntry:
+def delete(
+    catalog: Any, archive: Archive, product_id: str, *, who: str, reason: str, changed: Changed | None = None
+) -> AuditEntry:
     """Take a product out of the catalogue and move its files to the trash.
+
+    Parameters
+    ----------
+    catalog, archive, product_id, who, reason, changed
+        As for `hide`.
 
     Raises
     ------
@@ -105,6 +134,8 @@ def delete(catalog: Any, archive: Archive, product_id: str, *, who: str, reason:
             catalog.audit.add(entry)
             catalog.products.delete(product_id)
         refresh_day(catalog, archive, product)
+        if changed is not None:
+            changed(product)
         for key in _keys(product):
             _move(archive, key, layout.trash_key(entry.entry_id, key))
     return entry
@@ -121,7 +152,9 @@ def _cut_short(catalog: Any, archive: Archive, product_id: str) -> AuditEntry:
     )
 
 
-def bring_back(catalog: Any, archive: Archive, entry_id: str, *, who: str, reason: str) -> Product:
+def bring_back(
+    catalog: Any, archive: Archive, entry_id: str, *, who: str, reason: str, changed: Changed | None = None
+) -> Product:
     """Put a deleted product back, files and record.
 
     Parameters
@@ -129,7 +162,8 @@ def bring_back(catalog: Any, archive: Archive, entry_id: str, *, who: str, reaso
     catalog, archive
     entry_id
         Of the entry that tells of its deletion.
-    who, reason
+    who, reason, changed
+        As for `hide`.
 
     Raises
     ------
@@ -164,6 +198,8 @@ def bring_back(catalog: Any, archive: Archive, entry_id: str, *, who: str, reaso
         )
         catalog.products.save(product)
         refresh_day(catalog, archive, product)
+        if changed is not None:
+            changed(product)
         left = archive.path(f"{layout.TRASH}/{entry_id}")
         if left.is_dir() and not any(p.is_file() for p in left.rglob("*")):
             archive.remove(f"{layout.TRASH}/{entry_id}")

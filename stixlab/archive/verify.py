@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Damage", "Verified", "verify_archive"]
 
 _AT_ONCE = 2
+_VERSION = re.compile(r"_V\d+U?(?=[_.])")
+"""Version of a FITS file in its name, with a U if it is not complete."""
 _RAW = re.compile(r"[0-9a-f]{64}")
 _BROKEN = (StixlabError, OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zlib.error)
 """What reading something damaged can raise."""
@@ -322,13 +324,13 @@ def _spare(archive: Archive, known: list[RawFile], made: list[Product]) -> Itera
     for path in root.glob("packets/??/*.packets"):
         if path.stem not in hashes:
             yield path.relative_to(root).as_posix()
-    newest = {re.sub(r"_V\d+", "", key) for key in fits}
+    newest = {_VERSION.sub("", key) for key in fits}
     for pattern in ("fits/**/*.fits", "*/fits/**/*.fits"):
         for path in root.glob(pattern):
             key = path.relative_to(root).as_posix()
             if (
                 key not in fits
-                and re.sub(r"_V\d+", "", key) not in newest
+                and _VERSION.sub("", key) not in newest
                 and not key.startswith(f"{layout.TRASH}/")
             ):
                 yield key

@@ -39,7 +39,7 @@ _RESULT = {
     "end": "2022-03-02T00:00:00+00:00", "inputs": {}, "n_records": 0, "flares": [],
 }  # fmt: skip
 _CELLS = (
-    'if False:\n    run = stixlab.start_run("overhead")',
+    'if False:\n    run = stixlab.start_run("overhead", start=start)\n    run.save("flare-list", [])',
     "import time\nbegan = time.perf_counter()",
     "1 + 1",
     f"import pathlib\npathlib.Path('outputs').mkdir()\npathlib.Path('outputs/flare-list.json').write_text({json.dumps(_RESULT)!r})",

@@ -10,7 +10,7 @@ from stixlab.catalog.collections import Collection
 from stixlab.catalog.documents import Document, from_document, to_document, truncate
 from stixlab.errors import SchemaError
 from stixlab.model import Flare
-from stixlab.vocabulary import FLIGHT
+from stixlab.vocabulary import FLIGHT, ORIGINS
 
 __all__ = ["Flares"]
 
@@ -25,6 +25,18 @@ class Flares:
         """Flare of that id, None if there is none."""
         found = self._collection.get(_identity(flare_id, origin))
         return None if found is None else from_document(found, Flare)
+
+    def of_all_origins(self, flare_id: str) -> list[Flare]:
+        """Flares of that id, at most one of each origin, in the order of `stixlab.vocabulary.ORIGINS`.
+
+        Raises
+        ------
+        CatalogError
+            If the database does not answer.
+        """
+        names = [_identity(flare_id, origin) for origin in ORIGINS]
+        found = {d["_id"]: from_document(d, Flare) for d in self._collection.find({"_id": {"$in": names}})}
+        return [found[name] for name in names if name in found]
 
     def find(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -14,10 +14,11 @@ import click
 
 from stixlab.cli.output import fail, json_option, print_json, print_rows, progress_bar, say
 from stixlab.errors import AccessError
-from stixlab.settings import Settings, read_settings
+from stixlab.settings import Settings, project_folder, read_settings
 
 if TYPE_CHECKING:
     from stixlab.archive import Archive
+    from stixlab.model import Product
 
 __all__ = [
     "audit_command",
@@ -118,6 +119,21 @@ def trash_command() -> None:
 _reason = click.option("--reason", required=True, help="Why; kept in the audit trail.")
 
 
+def _follow(catalog: Any) -> Callable[[Product], None]:
+    """What queues the runs that read a product, and tells which there are."""
+    from stixlab.ingest.consequences import queue_dependants
+
+    def follow(product: Product) -> None:
+        found = queue_dependants(catalog, project_folder("pipelines"), product)
+        for run in found.queued:
+            say(f"queued: {run.run_id}, {run.parameters.get('start', '')}")
+        for run in found.without_data:
+            start = run.parameters.get("start", "")
+            say(f"{run.pipeline} of {start}: nothing is left that it reads; what it made before stays")
+
+    return follow
+
+
 @trash_command.command("list")
 @json_option
 def trash_list(*, as_json: bool) -> None:
@@ -146,7 +162,9 @@ def trash_hide(product_id: str, reason: str) -> None:
     from stixlab.archive.trash import hide
 
     with _open(read_settings()) as (catalog, archive):
-        done = hide(catalog, archive, product_id, who=getpass.getuser(), reason=reason)
+        done = hide(
+            catalog, archive, product_id, who=getpass.getuser(), reason=reason, changed=_follow(catalog)
+        )
     click.echo(f"{product_id}: hidden" if done else f"{product_id}: was hidden already")
 
 
@@ -158,8 +176,10 @@ def trash_delete(product_id: str, reason: str) -> None:
     from stixlab.archive.trash import delete
 
     with _open(read_settings()) as (catalog, archive):
-        entry = delete(catalog, archive, product_id, who=getpass.getuser(), reason=reason)
-    click.echo(f"{product_id}: deleted; `stixlab trash restore {entry.entry_id}` brings it back")
+        entry = delete(
+            catalog, archive, product_id, who=getpass.getuser(), reason=reason, changed=_follow(catalog)
+        )
+    click.echo(f"{product_id}: deleted; `stixlab trash restore {entry.entry_id} --reason WHY` brings it back")
 
 
 @trash_command.command("restore")
@@ -171,10 +191,14 @@ def trash_restore(identity: str, reason: str) -> None:
 
     with _open(read_settings()) as (catalog, archive):
         if catalog.products.get(identity) is None:
-            product = bring_back(catalog, archive, identity, who=getpass.getuser(), reason=reason)
+            product = bring_back(
+                catalog, archive, identity, who=getpass.getuser(), reason=reason, changed=_follow(catalog)
+            )
             click.echo(f"{product.product_id}: back")
             return
-        done = show(catalog, archive, identity, who=getpass.getuser(), reason=reason)
+        done = show(
+            catalog, archive, identity, who=getpass.getuser(), reason=reason, changed=_follow(catalog)
+        )
     click.echo(f"{identity}: shown again" if done else f"{identity}: was not hidden")
 
 
@@ -184,7 +208,7 @@ def trash_restore(identity: str, reason: str) -> None:
 @click.option("--end", help="UTC, past the latest entry.")
 @json_option
 def audit_command(*, subject: str | None, start: str | None, end: str | None, as_json: bool) -> None:
-    """What was hidden, deleted, brought back, cleaned and restored by hand; newest first."""
+    """What was hidden, deleted, brought back, cleaned, restored and migrated by hand; newest first."""
     from stixlab.timing import parse_utc, to_datetime
 
     low, high = (None if t is None else to_datetime(parse_utc(t)) for t in (start, end))
@@ -227,14 +251,27 @@ def migrate_command() -> None:
     """Bring archive and catalogue of an older version up to date; safe to repeat, safe to kill."""
     from stixlab import factory
     from stixlab.archive import Archive
+    from stixlab.archive.trash import make_entry
     from stixlab.ingest.migration import bring_up_to_date
+    from stixlab.model import Action
 
     settings = read_settings()
     with factory.open_ingestor(settings, pipelines=False) as make, progress_bar() as show:
-        report = bring_up_to_date(make(show), Archive(factory.archive_folder(settings), writable=True))
+        ingestor = make(show)
+        report = bring_up_to_date(ingestor, Archive(factory.archive_folder(settings), writable=True))
+        steps = ", ".join(f"{n} to {n + 1}" for n in report.steps)
+        if report.did_something:
+            details = {"n_files": report.n_files, "problems": report.problems}
+            why = (
+                f"archive and catalogue of version {steps}"
+                if steps
+                else "begun; some raw files cannot be read"
+            )
+            entry = make_entry(Action.MIGRATE, "archive", who=getpass.getuser(), reason=why, details=details)
+            ingestor.catalog.audit.add(entry)
     for problem in report.problems:
         say(f"stixlab: {problem}")
-    steps = ", ".join(f"{n} to {n + 1}" for n in report.steps) or "nothing to do"
+    steps = steps or "nothing to do"
     click.echo(f"{steps}; {report.n_files} raw files read again")
     if report.problems:
         fail("some raw files could not be read again; the archive stays in its old form until they can")

@@ -16,7 +16,8 @@ __all__ = ["explain_command"]
 def explain_command(identity: str, *, as_json: bool) -> None:
     """Tell what a product, request, flare, packet or run was made from: raw packets, definitions, software, run.
 
-    ID is as `stixlab products`, `requests`, `flares`, `packets` or `runs` list it; of a simulated flare it ends in _simulated.
+    ID is as `stixlab products`, `requests`, `flares`, `packets` or `runs` list it; where a measured and a simulated flare
+    have the same id, with the origin behind it, such as 2105071234_simulated.
     """
     from stixlab import factory
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stixlab.cli.output import json_option, print_json, print_rows
+from stixlab.cli.output import json_option, print_json, print_rows, say
 from stixlab.settings import read_settings
 from stixlab.vocabulary import ORIGINS
 
@@ -16,7 +16,7 @@ __all__ = ["fetch_command", "flares_command", "products_command"]
 
 @click.command("products")
 @click.option("--type", "product_type", help="Archive name, such as ql-lightcurve.")
-@click.option("--level", help="L1, ...")
+@click.option("--level", help="L1, ...; level 0 is not stored.")
 @click.option("--start", help="UTC; products that end before are left out.")
 @click.option("--end", help="UTC; products that start later are left out.")
 @click.option("--origin", type=click.Choice(ORIGINS), help="Only what is of this origin.")
@@ -37,6 +37,8 @@ def products_command(
 
     with factory.open_lab(read_settings()) as lab:
         found = lab.products(type=product_type, level=level, start=start, end=end, origin=origin)
+    if level == "L0":
+        say("level 0 is not stored: lab.open(TYPE, start, end, level='L0') makes it from the packets")
     columns = ("product_id", "version", "start", "end", "n_times", "origin", "fits")
     print_rows([asdict(p) for p in found], columns, as_json=as_json, as_csv=as_csv)
 

@@ -34,6 +34,13 @@ __all__ = ["mirror_command"]
     "--delay", "delay_s", type=float, default=0.5, show_default=True, help="Pause between requests, seconds."
 )
 @click.option(
+    "--most-bytes",
+    type=click.IntRange(min=1),
+    default=2_000_000_000,
+    show_default=True,
+    help="Size of the largest file to get; larger ones are left out and told.",
+)
+@click.option(
     "--ask-all", is_flag=True, help="Ask for every file whether it changed, whatever the index says."
 )
 @click.option(
@@ -49,6 +56,7 @@ def mirror_command(
     types: tuple[str, ...],
     levels: tuple[str, ...],
     delay_s: float,
+    most_bytes: int,
     ask_all: bool,
     verify: bool,
     as_json: bool,
@@ -74,7 +82,16 @@ def mirror_command(
         if not as_json:
             click.echo(f"{what:<9} {path}")
 
-    report = mirror(url, folder, selection, delay_s=delay_s, ask_all=ask_all, verify=verify, tell=tell)
+    report = mirror(
+        url,
+        folder,
+        selection,
+        delay_s=delay_s,
+        most_bytes=most_bytes,
+        ask_all=ask_all,
+        verify=verify,
+        tell=tell,
+    )
     if as_json:
         print_json(report.as_document())
     else:

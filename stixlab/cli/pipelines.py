@@ -36,7 +36,11 @@ __all__ = [
 )
 @json_option
 def pipelines_command(*, name: str | None, page: Path | None, as_json: bool) -> None:
-    """List the pipelines, what they need and make, and their parameters; of NAME the documentation page."""
+    """List the pipelines, what they need and make, and their parameters; of NAME the documentation page.
+
+    The exit status is 1 if one is declared wrongly.
+    """
+    from stixlab.pipeline.dependencies import overlaps_of
     from stixlab.pipeline.discovery import find_pipelines, get_pipeline
     from stixlab.pipeline.reference import reference_page, with_reference
     from stixlab.pipeline.spec import json_schema
@@ -51,10 +55,10 @@ def pipelines_command(*, name: str | None, page: Path | None, as_json: bool) -> 
         else:
             click.echo(reference_page(spec, specs), nl=False)
         return
-    if page is not None:
+    if page is not None and not found.wrong:
         page.write_text(with_reference(page.read_text("utf-8"), specs), "utf-8")
         return
-    for spec in specs:
+    for spec in () if page is not None else specs:
         if as_json:
             print_json(json_schema(spec))
             continue
@@ -62,8 +66,15 @@ def pipelines_command(*, name: str | None, page: Path | None, as_json: bool) -> 
         click.echo(f"  {spec.summary}")
         for parameter in spec.parameters:
             click.echo(f"  -p {parameter.name}={parameter.default!r}  ({parameter.type}) {parameter.help}")
-    for error in found.wrong.values():
-        say(f"stixlab: {error}")
+    for (one, other), names in overlaps_of(specs).items():
+        say(
+            f"stixlab: warning: {one} and {other} may both deliver {', '.join(names)}; "
+            "of the same range the one that ends last stands"
+        )
+    for message in dict.fromkeys(str(error) for error in found.wrong.values()):
+        say(f"stixlab: {message}")
+    if found.wrong:
+        click.get_current_context().exit(1)
 
 
 def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -21,6 +21,7 @@ def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
     The clock is that of the products made here: the kernel of STIXLAB_SPICE, or the table shipped. Where another clock is
     the better one for a time, because the kernel ends long before it, that is told too.
     """
+    from stixlab.client.onboard_times import NOT_SYNCHRONISED
     from stixlab.client.times import convert_time
     from stixlab.ephemeris.clock import load_clock
 
@@ -33,7 +34,8 @@ def convert_time_command(times: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(each.converted)
     for each in found:
         which = f"{each.input}: " if len(found) > 1 else ""
-        say(f"{which}clock: {each.clock} ({each.kind}), accurate to {each.accuracy_s:.3g} s")
+        how_good = f"accurate to {each.accuracy_s:.3g} s" if each.synchronised else NOT_SYNCHRONISED
+        say(f"{which}clock: {each.clock} ({each.kind}), {how_good}")
         if each.better is not None:
             say(f"to be trusted more: {each.better}")
 

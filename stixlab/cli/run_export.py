@@ -18,20 +18,24 @@ __all__ = ["export_run_command"]
 @click.option(
     "--crate", type=click.Path(path_type=Path), help="A folder or a .zip file: Workflow Run RO-Crate."
 )
-def export_run_command(run_id: str, prov: Path | None, crate: Path | None) -> None:
+@click.option("--data-license", default="", metavar="URL", help="With --crate: licence of the results.")
+def export_run_command(run_id: str, prov: Path | None, crate: Path | None, data_license: str) -> None:
     """Write the provenance of RUN: inputs, parameters, notebook, software, results.
 
-    The crate contains the pipeline, the executed notebook, the results and the log.
+    The crate contains the pipeline, the executed notebook, the results and the log; what is not there any more
+    is told. Its licence is that of the code; none is claimed for the results unless it is given.
     """
     from stixlab import factory
     from stixlab.archive import Archive
     from stixlab.files import write_bytes
-    from stixlab.pipeline.crate import write_crate
+    from stixlab.pipeline.crate import left_out, write_crate
     from stixlab.pipeline.facts import gather_facts
     from stixlab.pipeline.provenance import prov_json
 
     if prov is None and crate is None:
         raise click.UsageError("export-run: expected --prov FILE or --crate FOLDER_OR_ZIP, or both")
+    if data_license and crate is None:
+        raise click.UsageError("export-run: --data-license goes with --crate")
     settings = read_settings()
     with factory.open_catalog(settings) as catalog:
         archive = Archive(factory.archive_folder(settings))
@@ -42,5 +46,7 @@ def export_run_command(run_id: str, prov: Path | None, crate: Path | None) -> No
         write_bytes(prov, prov_json(facts))
         say(f"written: {prov}")
     if crate is not None:
-        write_crate(facts, crate)
+        write_crate(facts, crate, data_license=data_license)
+        for line in left_out(facts):
+            say(f"stixlab: not in the crate: {line}")
         say(f"written: {crate}")

@@ -6,127 +6,37 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stixlab.errors import AccessError, NotInCatalogError
+from stixlab.archive.layout import raw_key
+from stixlab.client.explanation import Explanation, Source
+from stixlab.errors import AccessError, FormatError, NotInCatalogError
 from stixlab.ingest.lineage import PacketPlaces, packets_of_request, packets_of_time
 from stixlab.ingest.provenance import changed_inputs, inputs_of
 from stixlab.ingest.request_products import request_inputs
 from stixlab.model import Flare, Product, RawFile, Run, ScienceRequest
 from stixlab.packets.identity import file_of_packet
+from stixlab.telemetry.sources import Kind, recognise
 from stixlab.timing import to_datetime64
 from stixlab.vocabulary import CONTEXT_TYPES, ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
     from stixlab.client.lab import Lab
 
-__all__ = ["Explanation", "Source", "explain"]
+__all__ = ["Explanation", "Source", "explain", "explain_publicly"]
 
 _PACKET = re.compile(r"[0-9a-f]{12,64}\.[0-9]{1,9}")
 _FLARE = re.compile(rf"(?P<flare>[0-9]{{10}})(_(?P<origin>{'|'.join(ORIGINS)}))?")
 _TYPES = "|".join(PRODUCT_TYPES)
 _REQUEST = re.compile(rf"(?:{_TYPES})_.+")
+_TEXT = {Kind.EDDS_TM, Kind.MOC_ASCII, Kind.HEX, Kind.LB_FITS}
+"""Files that hold packets as hexadecimal digits."""
+_LOOKED_AT = 1 << 16
+_LONGEST_ID = 200
 _RUN = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{16}")
-_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Source:
-    """A raw file that data came from."""
-
-    sha256: str
-    names: tuple[str, ...] = ()
-    """Names under which it arrived; empty if they were not looked up."""
-    kind: str = ""
-    packets: PacketPlaces | None = None
-    """Its packets that the data were made from; None for files without packets, such as imported products."""
-
-    def as_document(self) -> dict[str, Any]:
-        """Plain types, every packet named."""
-        document: dict[str, Any] = {"sha256": self.sha256, "names": list(self.names), "kind": self.kind}
-        if self.packets is not None:
-            places = (
-                self.packets.ids(),
-                self.packets.offset_bytes.tolist(),
-                self.packets.length_bytes.tolist(),
-            )
-            document["packets"] = [
-                {"id": i, "offset_bytes": o, "length_bytes": n} for i, o, n in zip(*places, strict=True)
-            ]
-        return document
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Everything something was made from."""
-
-    id: str
-    kind: str
-    """``flare``, ``product``, ``request``, ``packet`` or ``run``."""
-    record: dict[str, Any]
-    """The record itself."""
-    products: tuple[str, ...] = ()
-    """Products that a flare was found in, or a run has read."""
-    software: dict[str, Any] = field(default_factory=dict)
-    """Software and definitions versions, clock, hashes of the inputs, as they were when it was made."""
-    changed: tuple[str, ...] = ()
-    """Inputs that are not what they were: made again, the data may come out otherwise."""
-    run: dict[str, Any] | None = None
-    """The pipeline run that found it: pipeline, parameters, versions, inputs; under ``problem`` why that is not known."""
-    sources: tuple[Source, ...] = ()
-
-    @property
-    def n_packets(self) -> int:
-        """Packets in all sources."""
-        return sum(len(s.packets) for s in self.sources if s.packets is not None)
-
-    def as_document(self) -> dict[str, Any]:
-        """Plain types."""
-        return {
-            "type": "explanation",
-            "id": self.id,
-            "kind": self.kind,
-            "record": self.record,
-            "products": list(self.products),
-            "software": self.software,
-            "changed": list(self.changed),
-            "run": self.run,
-            "n_packets": self.n_packets,
-            "sources": [s.as_document() for s in self.sources],
-        }
-
-    def __str__(self) -> str:
-        lines = [f"{self.kind} {self.id}"]
-        verb = "has read" if self.kind == "run" else "found in"
-        lines += [f"  {verb} {p}" for p in self.products]
-        lines += [
-            f"  {name}: {value}" for name, value in self.software.items() if name not in ("inputs", "keys")
-        ]
-        lines += [f"  input {n}: {h}" for n, h in self.software.get("inputs", {}).items()]
-        if self.changed:
-            cure = f"run {self.record['pipeline']}" if self.kind == "run" else "reprocess"
-            lines.append(f"  changed since: {', '.join(self.changed)}; `stixlab {cure}` makes it again")
-        if self.run is not None:
-            told = ", ".join(f"{k}={v}" for k, v in self.run.get("parameters", {}).items())
-            lines.append(f"  run {self.run['run_id']}: {self.run.get('pipeline', '')} {told}".rstrip(" :"))
-            if problem := self.run.get("problem"):
-                lines.append(f"  {problem}")
-        for source in self.sources:
-            lines.append(f"  from {source.sha256} {source.kind} {' '.join(source.names)}".rstrip())
-            lines += _packet_lines(source.packets)
-        return "\n".join(lines)
-
-
-def _packet_lines(packets: PacketPlaces | None) -> list[str]:
-    if packets is None:
-        return []
-    shown = zip(packets.ids(), packets.offset_bytes.tolist(), packets.length_bytes.tolist(), strict=True)
-    lines = [f"    packet {i}: byte {o}, {n} bytes" for i, o, n in list(shown)[:_SHOWN]]
-    return lines + ([f"    and {len(packets) - _SHOWN} packets more"] if len(packets) > _SHOWN else [])
 
 
 def explain(lab: Lab, identity: str) -> Explanation:
@@ -161,18 +71,8 @@ def explain(lab: Lab, identity: str) -> Explanation:
     if _PACKET.fullmatch(text.lower()):
         return _explain_packet(lab, text.lower())
     if match := _FLARE.fullmatch(text):
-        found = [
-            f
-            for f in lab.catalog.flares.of_all_origins(match["flare"])
-            if match["origin"] in (None, f.origin)
-        ]
-        if len(found) == 1:
-            return _explain_flare(lab, found[0])
-        if found:
-            ids = ", ".join(f"{f.flare_id}_{f.origin}" for f in found)
-            raise NotInCatalogError(
-                f"explain {text}: flares of {len(found)} origins have this id: {ids}; give one of these"
-            )
+        if flare := _find_flare(lab, match):
+            return _explain_flare(lab, flare)
     elif _RUN.fullmatch(text):
         run = lab.catalog.runs.get(text)
         if run is not None:
@@ -191,6 +91,41 @@ def explain(lab: Lab, identity: str) -> Explanation:
     )
 
 
+def explain_publicly(lab: Lab, identity: str) -> Explanation:
+    """As `explain`, of what everyone may see, whatever the rights of this process: products and flares that are shown.
+
+    Raises
+    ------
+    NotInCatalogError
+        If there is nothing of that id, or it is not for everyone.
+    ArchiveError, FormatError
+        If stored packets are missing or damaged.
+    """
+    text = identity.strip()[:_LONGEST_ID]
+    if match := _FLARE.fullmatch(text):
+        if flare := _find_flare(lab, match):
+            return _explain_flare(lab, flare, public=True)
+    else:
+        product = lab.catalog.products.get(text)
+        if product is not None and not product.hidden:
+            return _explain_product(lab, product)
+    raise NotInCatalogError(
+        f"explain: expected the id of a product or a flare; there is none called {text!r}"
+    )
+
+
+def _find_flare(lab: Lab, match: re.Match[str]) -> Flare | None:
+    found: list[Flare] = [
+        f for f in lab.catalog.flares.of_all_origins(match["flare"]) if match["origin"] in (None, f.origin)
+    ]
+    if len(found) > 1:
+        ids = ", ".join(f"{f.flare_id}_{f.origin}" for f in found)
+        raise NotInCatalogError(
+            f"explain {match[0]}: flares of {len(found)} origins have this id: {ids}; give one of these"
+        )
+    return found[0] if found else None
+
+
 def _explain_packet(lab: Lab, identity: str) -> Explanation:
     raw_file, index = file_of_packet(lab.catalog, lab.archive, identity)
     packets = lab.archive.open_packets(raw_file.sha256)
@@ -205,7 +140,7 @@ def _explain_packet(lab: Lab, identity: str) -> Explanation:
     names = ("service", "subtype", "ssid", "apid", "sequence_count", "scet_coarse", "scet_fine", "status")
     record: dict[str, Any] = {name: int(packets[name][index]) for name in names}
     record["idb_version"] = lab.versions.at(record["scet_coarse"]).version
-    source = Source(raw_file.sha256, raw_file.names, raw_file.kind, places)
+    source = Source(raw_file.sha256, raw_file.names, raw_file.kind, places, raw_file.kind in _TEXT)
     return Explanation(identity, "packet", record, software={"clock": lab.clock.source}, sources=(source,))
 
 
@@ -227,7 +162,7 @@ def _explain_product(lab: Lab, product: Product) -> Explanation:
         _record(product),
         software=dict(product.provenance),
         changed=tuple(changed),
-        sources=_sources(product.sources, places, files),
+        sources=_sources(lab, product.sources, places, files),
     )
 
 
@@ -252,12 +187,13 @@ def _explain_request(lab: Lab, request: ScienceRequest) -> Explanation:
         products=tuple(p.product_id for p in products),
         software=dict(products[0].provenance) if products else {},
         changed=tuple(sorted(changed)),
-        sources=_sources(request.sources, places, {}),
+        sources=_sources(lab, request.sources, places, {}),
     )
 
 
-def _explain_flare(lab: Lab, flare: Flare) -> Explanation:
-    products = {p.product_id: p for p in _shown(lab, lab.catalog.products.get_many(flare.products).values())}
+def _explain_flare(lab: Lab, flare: Flare, *, public: bool = False) -> Explanation:
+    known = lab.catalog.products.get_many(flare.products).values()
+    products = {p.product_id: p for p in _shown(lab, known) if not (public and p.hidden)}
     span = (to_datetime64(flare.start), to_datetime64(flare.end))
     places: dict[str, PacketPlaces] = {}
     for product in products.values():
@@ -270,11 +206,11 @@ def _explain_flare(lab: Lab, flare: Flare) -> Explanation:
         flare.flare_id,
         "flare",
         _record(flare),
-        products=flare.products,
+        products=tuple(products) if public else flare.products,
         software=dict(first.provenance) if first is not None else {},
         changed=tuple(sorted(changed)),
         run=_run(lab, flare.run_id),
-        sources=_sources(sources, list(places.values()), {}),
+        sources=_sources(lab, sources, list(places.values()), {}),
     )
 
 
@@ -287,12 +223,12 @@ def _explain_run(lab: Lab, run: Run) -> Explanation:
     return Explanation(
         run.run_id,
         "run",
-        {k: v for k, v in record.items() if k not in ("inputs", "versions", "machine", "worker")},
+        {k: v for k, v in record.items() if k not in ("inputs", "versions", "worker")},
         products=tuple(sorted(now)),
         software=dict(run.versions) | {"notebook": run.notebook_sha256, "inputs": dict(run.inputs)},
         changed=tuple(sorted(changed)),
         run={"run_id": run.run_id, "pipeline": run.pipeline, "parameters": run.parameters},
-        sources=_sources(hashes, [], lab.catalog.raw_files.get_many(hashes)),
+        sources=_sources(lab, hashes, [], lab.catalog.raw_files.get_many(hashes)),
     )
 
 
@@ -352,14 +288,25 @@ def _inputs_of_day(lab: Lab, product: Product) -> dict[str, str]:
     return inputs_of(start, end, data=product.sources, versions=lab.versions, clock=lab.clock)
 
 
-def _sources(hashes: Any, places: list[PacketPlaces], files: dict[str, RawFile]) -> tuple[Source, ...]:
+def _sources(
+    lab: Lab, hashes: Any, places: list[PacketPlaces], files: dict[str, RawFile]
+) -> tuple[Source, ...]:
     by_file = {p.sha256: p for p in places}
     found = []
     for sha256 in hashes:
         known = files.get(sha256)
-        names, kind = (known.names, known.kind) if known is not None else ((), "")
-        found.append(Source(sha256, names, kind, by_file.get(sha256)))
+        names, kind = (known.names, known.kind) if known is not None else ((), _kind(lab, sha256))
+        found.append(Source(sha256, names, kind, by_file.get(sha256), kind in _TEXT))
     return tuple(found)
+
+
+def _kind(lab: Lab, sha256: str) -> str:
+    """Kind of a raw file that was not looked up in the catalogue, by its begin; empty if that does not tell."""
+    try:
+        with lab.archive.path(raw_key(sha256)).open("rb") as file:
+            return str(recognise(file.read(_LOOKED_AT), sha256))
+    except (OSError, FormatError):
+        return ""
 
 
 def _record(record: Any) -> dict[str, Any]:

@@ -77,12 +77,12 @@ def open_times(
             ds = open_span(archive, type, low, high, level=level, origin=chosen, contents=tables[chosen])
         except NotInCatalogError:  # there are datasets of the day, but no bins in the range
             continue
-        _tell_others(there[number + 1 :], stack=4)
+        _tell_others(there[number + 1 :], stack=5)
         if told := ds.attrs.get(ENERGY_SPANS):
             warnings.warn(
                 f"{type}: the energy bands change in the range: energy_bounds lie along time, energy has the bands of most"
                 f" bins; {told}",
-                stacklevel=3,
+                stacklevel=4,
             )
         return ds
     raise nothing_there(catalog, type, low, high, origin)
@@ -219,7 +219,7 @@ def _open_between(
     first, last = np.searchsorted(ds["time"].to_numpy(), np.array([low, high]))
     if first == last:
         raise nothing_there(catalog, type, low, high, origin)
-    _tell_others(there[1:], stack=5)
+    _tell_others(there[1:], stack=6)
     return ds.isel(time=slice(int(first), int(last)))
 
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from stixlab.client.lab import Lab
     from stixlab.packets.table import PacketTable
     from stixlab.packets.tree import PacketTree
+    from stixlab.settings import Settings
 
-__all__ = ["find_packets", "get_packet"]
+__all__ = ["check_access", "find_packets", "get_packet"]
 
 
 def find_packets(
@@ -46,7 +47,7 @@ def find_packets(
     """
     from stixlab.packets.search import find_packets as find
 
-    _check_access(lab, "search for packets")
+    check_access(lab.settings, "search for packets")
     return find(
         lab.catalog,
         lab.archive,
@@ -77,7 +78,7 @@ def get_packet(lab: Lab, identity: str) -> PacketTree:
     """
     from stixlab.packets.tree import get_packet as get
 
-    _check_access(lab, f"packet {identity}")
+    check_access(lab.settings, f"packet {identity}")
     return get(
         lab.catalog,
         lab.archive,
@@ -87,6 +88,13 @@ def get_packet(lab: Lab, identity: str) -> PacketTree:
     )
 
 
-def _check_access(lab: Lab, what: str) -> None:
-    if lab.settings.access == "public":
+def check_access(settings: Settings, what: str) -> None:
+    """Refuse the public what packets say.
+
+    Raises
+    ------
+    AccessError
+        If this process has the rights of the public only.
+    """
+    if settings.access == "public":
         raise AccessError(f"{what}: packets are for the team; this process has the rights of the public")

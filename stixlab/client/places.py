@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stixlab.archive import Archive
 from stixlab.settings import Settings
-from stixlab.timing import ClockTable, format_scet, parse_scet, to_datetime64
+from stixlab.timing import ClockTable
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from stixlab.client.times import ConvertedTime
+    from stixlab.client.times import ConvertedTime, ConvertedTimes
     from stixlab.ephemeris.attitude import Attitude
     from stixlab.ephemeris.flares import FlareGeometry
     from stixlab.ephemeris.orbit import Ephemeris
+
+    Times = list[Any] | tuple[Any, ...] | NDArray[Any] | xr.DataArray
+    """Several of them, of any shape."""
 
 __all__ = ["Places"]
 
@@ -33,29 +38,90 @@ class Places:
     archive: Archive
     clock: ClockTable
 
-    def to_utc(self, scet: str | float) -> np.datetime64:
-        """UTC of an on-board time, given as ``coarse:fine`` or in seconds, by the clock of the products made here.
+    @overload
+    def to_utc(self, scet: str | float) -> np.datetime64: ...
+    @overload
+    def to_utc(self, scet: Times, fine: Times | int | None = None) -> NDArray[np.datetime64]: ...
+    def to_utc(
+        self, scet: str | float | Times, fine: Times | int | None = None
+    ) -> np.datetime64 | NDArray[np.datetime64]:
+        """UTC of on-board times, by the clock of the products made here.
 
-        `convert_time` says which clock that is, how accurate, and whether another is to be trusted more.
+        `convert_time` and `convert_times` say which clock that is, how accurate, and whether another is to be trusted more.
+
+        Parameters
+        ----------
+        scet : any shape
+            ``coarse:fine`` or seconds; with `fine` the whole seconds, such as ``ds.scet_coarse``.
+        fine : same shape, 1/65536 s
+
+        Returns
+        -------
+        numpy.datetime64, or array of datetime64[ns] of the same shape
+            Where the top bit is set, which a warning tells, that of the other bits: the clock was not synchronised.
 
         Raises
         ------
         TimeError
-            If it is no on-board time.
-        """
-        coarse, fine = parse_scet(str(scet))
-        return np.datetime64(int(self.clock.to_utc(coarse, fine).astype(np.int64)), "ns")
+            If one is no on-board time.
 
-    def to_scet(self, utc: Time) -> str:
-        """On-board time of a UTC, as ``coarse:fine``; see `to_utc`.
+        Examples
+        --------
+        >>> lab.to_utc(ds.scet_coarse, ds.scet_fine)  # of every bin
+        """
+        from stixlab.client.onboard_times import NOT_SYNCHRONISED, read_scet
+
+        coarse, parts, synchronised = read_scet(scet, fine)
+        if not synchronised.all():
+            n = int((~synchronised).sum())
+            warnings.warn(f"{n} of {synchronised.size} on-board times: {NOT_SYNCHRONISED}", stacklevel=2)
+        utc = self.clock.to_utc(coarse, parts)
+        return utc if utc.ndim else np.datetime64(int(utc.astype(np.int64)), "ns")
+
+    @overload
+    def to_scet(self, utc: Time) -> str: ...
+    @overload
+    def to_scet(self, utc: Times) -> NDArray[np.str_]: ...
+    def to_scet(self, utc: Time | Times) -> str | NDArray[np.str_]:
+        """On-board times of UTC, as ``coarse:fine``; see `to_utc`.
+
+        Parameters
+        ----------
+        utc
+            Text, datetime, numpy or astropy time, or several of them, such as ``ds.time``.
+
+        Returns
+        -------
+        str, or array of str of the same shape
 
         Raises
         ------
         TimeError
-            If it cannot be read, or lies before the start of the clock.
+            If one cannot be read, or lies before the start of the clock.
         """
-        coarse, fine = self.clock.to_scet(to_datetime64(utc))
-        return format_scet(int(coarse), int(fine))
+        from stixlab.client.onboard_times import format_scets
+        from stixlab.ephemeris.scales import as_times
+
+        found = format_scets(*self.clock.to_scet(as_times(utc)))
+        return found if found.ndim else str(found)
+
+    def convert_times(self, times: Any) -> ConvertedTimes:
+        """Several times on board and in UTC, with source and accuracy of each; see `stixlab.client.times.convert_times`.
+
+        By kernel and tables; `convert_time` asks the packets of those days as well, one time after the other.
+
+        Raises
+        ------
+        TimeError
+            If one cannot be read, or some are UTC and some on-board times.
+
+        Examples
+        --------
+        >>> lab.convert_times(ds.time).accuracy_s.max()
+        """
+        from stixlab.client.times import convert_times
+
+        return convert_times(times, self.clock)
 
     def convert_time(self, time: str | float | datetime | np.datetime64) -> ConvertedTime:
         """A time on board and in UTC, with the source and the accuracy; see `stixlab.client.times.convert_time`.

@@ -33,10 +33,8 @@ from stixlab.model import Run, RunStatus
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.spec import PipelineSpec
 
-__all__ = ["BY_PEOPLE", "HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow", "open_desk"]
+__all__ = ["HttpDesk", "NoDesk", "QueueDesk", "RunDesk", "follow", "open_desk"]
 
-BY_PEOPLE = 10
-"""Priority of runs that people ask for: before those that the data center asks for itself."""
 _POLL_S = 0.5
 _TIMEOUT_S = 30.0
 _MOST_BYTES = 4_000_000
@@ -130,7 +128,7 @@ class QueueDesk:
         planned = self.make(get_pipeline(self.pipelines, pipeline), given)
         if planned.status is RunStatus.SUCCEEDED:
             return planned
-        self.catalog.runs.enqueue(dataclasses.replace(planned, asked_by=self.user, priority=BY_PEOPLE))
+        self.catalog.runs.enqueue(dataclasses.replace(planned, asked_by=self.user))
         return self._get(planned.run_id)
 
     def cancel(self, run_id: str) -> Run:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from stixlab.client.onboard_times import NOT_SYNCHRONISED, UNSYNCHRONISED, format_scets, read_scet
 from stixlab.errors import TimeError
-from stixlab.timing import ClockTable, format_scet, format_utc, parse_scet, parse_time, parse_utc, to_datetime
+from stixlab.timing import (
+    ClockTable,
+    format_scet,
+    format_utc,
+    parse_scet,
+    parse_time,
+    parse_utc,
+    to_datetime,
+)
 from stixlab.vocabulary import FLIGHT
 
 if TYPE_CHECKING:
     from stixlab.ephemeris.correlation import Clocks, ClockSource, ClockTime
 
-__all__ = ["ConvertedTime", "convert_time"]
+__all__ = [
+    "ConvertedTime",
+    "ConvertedTimes",
+    "convert_time",
+    "convert_times",
+]
 
 _AROUND = timedelta(days=3)
 """Packets of that time around say what the clock showed."""
@@ -40,6 +55,9 @@ class ConvertedTime:
     """``kernel``, ``pairs`` (correlation table from published products) or ``edds`` (times of the control centre)."""
     accuracy_s: float
     """How far UTC may be off."""
+    synchronised: bool = True
+    """False if the top bit of an on-board time is set: the clock was not set then, and `utc` is that of the other bits,
+    which may be off by any amount."""
     better: ConvertedTime | None = None
     """By the most trusted clock that covers the time, where that is not the clock of the products made here."""
 
@@ -54,11 +72,13 @@ class ConvertedTime:
         return self.scet if self.given == "utc" else self.utc
 
     def as_document(self) -> dict[str, Any]:
-        """Plain types."""
-        return asdict(self)
+        """Plain types; without an accuracy where the clock was not synchronised."""
+        document = asdict(self)
+        return document if self.synchronised else document | {"accuracy_s": None}
 
     def __str__(self) -> str:
-        told = f"{self.input}: {self.converted} by {self.clock} ({self.kind}), accurate to {self.accuracy_s:.3g} s"
+        how_good = f"accurate to {self.accuracy_s:.3g} s" if self.synchronised else NOT_SYNCHRONISED
+        told = f"{self.input}: {self.converted} by {self.clock} ({self.kind}), {how_good}"
         return f"{told}; {self.better}" if self.better else told
 
 
@@ -80,20 +100,28 @@ def convert_time(time: Any, clock: ClockTable, *, catalog: Any = None, archive: 
         If it cannot be read.
     """
     text = str(time) if isinstance(time, str | int | float | np.number) else _utc_text(time)
-    utc = parse_time(text, clock)
-    given = _given(text)
-    coarse, fine = parse_scet(text) if given == "scet" else tuple(int(v) for v in clock.to_scet(utc))
+    given, synchronised = _given(text, clock), True
+    if given == "scet":
+        shown = parse_scet(text)
+        synchronised = not shown[0] & UNSYNCHRONISED
+        coarse, fine = shown[0] & ~UNSYNCHRONISED, shown[1]
+        utc = _one(clock.to_utc(coarse, fine))
+    else:
+        utc = parse_utc(text)
+        coarse, fine = (int(v) for v in clock.to_scet(utc))
+        shown = (coarse, fine)
     clocks = _clocks(clock)
     found = _answer(clocks, given, utc, coarse, fine)
-    if not _is_covered(clocks, found) and catalog is not None and archive is not None:
+    if synchronised and not _is_covered(clocks, found) and catalog is not None and archive is not None:
         packets = edds_clock(catalog, archive, utc)
         if packets is not None:
             clocks = _clocks_with(clock, packets)
             found = _answer(clocks, given, utc, coarse, fine)
-    own = clocks.sources[0]
     ticks = np.asarray((coarse << 16) + fine)
+    used = clock.source_at(ticks)
+    own = next(s for s in clocks.sources if s.table.source == used)
     better = None
-    if str(found.source) != clock.source:
+    if synchronised and str(found.source) != used:
         better = ConvertedTime(
             input=text,
             given=given,
@@ -106,13 +134,130 @@ def convert_time(time: Any, clock: ClockTable, *, catalog: Any = None, archive: 
     return ConvertedTime(
         input=text,
         given=given,
-        scet=format_scet(coarse, fine),
+        scet=format_scet(*shown),
         utc=format_utc(utc),
-        clock=clock.source,
+        clock=used,
         kind=own.kind,
         accuracy_s=float(own.accuracy_s(ticks)),
+        synchronised=synchronised,
         better=better,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ConvertedTimes:
+    """Times on board and in UTC; arrays of the shape of what was given."""
+
+    given: str
+    """What the input was: ``utc`` or ``scet``."""
+    utc: NDArray[np.datetime64]
+    """datetime64[ns]."""
+    scet_coarse: NDArray[np.uint32]
+    """s, without the bit that says that the clock was not set."""
+    scet_fine: NDArray[np.uint16]
+    """1/65536 s."""
+    clock: NDArray[np.str_]
+    """The kernel, table or files that each was converted by."""
+    kind: NDArray[np.str_]
+    """``kernel`` or ``pairs`` (correlation table from published products)."""
+    accuracy_s: NDArray[np.float64]
+    """How far UTC may be off; infinite where the clock was not synchronised."""
+    synchronised: NDArray[np.bool_]
+    """False where the top bit of an on-board time is set."""
+    better: ConvertedTimes | None = None
+    """By the most trusted clock that covers each time, if that is not everywhere the clock of the products made here."""
+
+    @property
+    def best(self) -> ConvertedTimes:
+        """The answer to be trusted most."""
+        return self.better or self
+
+    @property
+    def scet(self) -> NDArray[np.str_]:
+        """On-board times as ``coarse:fine``."""
+        return format_scets(self.scet_coarse, self.scet_fine)
+
+
+def convert_times(times: Any, clock: ClockTable) -> ConvertedTimes:
+    """Times converted, with source and accuracy of each.
+
+    Parameters
+    ----------
+    times
+        UTC (text, datetime, numpy or astropy times) or on-board times (``coarse:fine`` or seconds), any shape.
+    clock
+        That of the products made here.
+
+    Raises
+    ------
+    TimeError
+        If one cannot be read, or some are UTC and some on-board times.
+    """
+    given = _all_given(times, clock)
+    clocks = _clocks(clock)
+    if given == "scet":
+        coarse, fine, synchronised = read_scet(times)
+        utc, best = clock.to_utc(coarse, fine), clocks.to_utc(coarse, fine)
+    else:
+        from stixlab.ephemeris.scales import as_times
+
+        utc = as_times(times)
+        coarse, fine = (part.astype(np.int64) for part in clock.to_scet(utc))
+        synchronised, best = np.ones(utc.shape, dtype=bool), clocks.to_scet(utc)
+    used, kind, accuracy_s = _own(clock, clocks, (coarse << 16) + fine)
+    mine = ConvertedTimes(
+        given=given,
+        utc=np.asarray(utc),
+        scet_coarse=coarse.astype(np.uint32),
+        scet_fine=fine.astype(np.uint16),
+        clock=used,
+        kind=kind,
+        accuracy_s=np.where(synchronised, accuracy_s, np.inf),
+        synchronised=synchronised,
+    )
+    if (best.source == used).all():
+        return mine
+    better = ConvertedTimes(
+        given=given,
+        utc=best.utc,
+        scet_coarse=best.coarse,
+        scet_fine=best.fine,
+        clock=best.source,
+        kind=best.kind,
+        accuracy_s=np.where(synchronised, best.accuracy_s, np.inf),
+        synchronised=synchronised,
+    )
+    return replace(mine, better=better)
+
+
+def _own(
+    clock: ClockTable, clocks: Clocks, ticks: NDArray[np.int64]
+) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.float64]]:
+    """Source, kind and accuracy of the clock of the products at some on-board times."""
+    tables = [p.table for p in clock.parts] or [clock]
+    starts = [p.first_ticks for p in clock.parts[1:]]
+    part = np.searchsorted(starts, ticks, side="right")
+    sources = [next(s for s in clocks.sources if s.table.source == t.source) for t in tables]
+    accuracy_s = np.choose(part, [s.accuracy_s(ticks) for s in sources])
+    return np.array([t.source for t in tables])[part], np.array([s.kind for s in sources])[part], accuracy_s
+
+
+def _all_given(times: Any, clock: ClockTable) -> str:
+    """What all of some times are: ``utc`` or ``scet``."""
+    values = times.to_numpy() if hasattr(times, "to_numpy") else times
+    if hasattr(values, "scale"):  # astropy
+        return "utc"
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf":
+        return "scet"
+    if array.dtype.kind == "M":
+        return "utc"
+    kinds = {
+        _given(str(v), clock) if isinstance(v, str | int | float) else "utc" for v in array.ravel().tolist()
+    }
+    if len(kinds) > 1:
+        raise TimeError("times: expected all in UTC, or all on-board times; found both; convert them apart")
+    return next(iter(kinds), "utc")
 
 
 def _utc_text(time: Any) -> str:
@@ -120,12 +265,13 @@ def _utc_text(time: Any) -> str:
 
     found = as_times(time)
     if found.ndim:
-        raise TimeError(f"time: expected one time; found {found.size}; convert each by itself")
+        raise TimeError(f"time: expected one time; found {found.size}; `convert_times` takes several")
     return str(np.datetime_as_string(found, unit="ns"))
 
 
-def _given(text: str) -> str:
+def _given(text: str, clock: ClockTable) -> str:
     """What a text is that `parse_time` takes."""
+    parse_time(text, clock)
     try:
         parse_utc(text)
     except TimeError:

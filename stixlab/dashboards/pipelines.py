@@ -18,7 +18,7 @@ from stixlab.dashboards.pages import AppPage, render
 from stixlab.dashboards.request import is_public_app, query_string
 from stixlab.errors import ParameterError, StixlabError
 from stixlab.model import RunStatus
-from stixlab.pipeline.discovery import find_pipelines
+from stixlab.pipeline.discovery import Pipelines, find_pipelines
 from stixlab.pipeline.spec import PipelineSpec
 from stixlab.settings import project_folder
 from stixlab.vocabulary import ORIGIN_LABELS
@@ -67,11 +67,11 @@ class View:
             _WARM.append("done")
 
     @property
-    def pipelines(self) -> Mapping[str, PipelineSpec]:
-        """Declarations by name."""
+    def pipelines(self) -> Pipelines:
+        """Declarations by name, and what is wrong with others."""
         if self._pipelines is None:
-            return find_pipelines(project_folder("pipelines")).good
-        return self._pipelines
+            return find_pipelines(project_folder("pipelines"))
+        return Pipelines(dict(self._pipelines), {})
 
     def show(self) -> Any:
         """The page for the public; widgets for the team."""
@@ -79,14 +79,16 @@ class View:
             return self.page()
         from stixlab.dashboards.runs import RunDesktop
 
-        return RunDesktop(self._lab, self.pipelines).show()
+        found = self.pipelines
+        return RunDesktop(self._lab, found.good, wrong=found.wrong.keys()).show()
 
     def page(self) -> AppPage:
         """The page: numbers, or why there are none."""
         query = query_string() if self._query is None else self._query
         try:
             _check_link(query)
-            found = look_over(self._lab.catalog, self.pipelines, now=self._now)
+            known = self.pipelines
+            found = look_over(self._lab.catalog, known.good, wrong=known.wrong.keys(), now=self._now)
         except ParameterError as error:
             return _problem("This link cannot be shown", error, status=400)
         except StixlabError as error:
@@ -115,16 +117,16 @@ def summary_html(found: Overview) -> str:
     )
 
 
-def _numbers(found: Overview) -> list[tuple[str, str, str, str]]:
-    """The four numbers on top: name, value, what it means, tone."""
+def _numbers(found: Overview) -> list[tuple[str, str, str, list[str]]]:
+    """The four numbers on top: name, value, what it means, pipelines of which the last run failed."""
     days = f"in the last {RECENT.days} days"
     failing = [each.name for each in found.pipelines if each.failing]
     workers = "1 worker" if found.workers == 1 else f"{found.workers} workers"
     return [
-        ("running", f"{found.count(RunStatus.RUNNING):,}", f"on {workers}" if found.workers else "now", ""),
-        ("waiting", f"{found.count(RunStatus.QUEUED):,}", "for a worker", ""),
-        ("done", f"{found.count(RunStatus.SUCCEEDED):,}", days, ""),
-        ("failed", f"{found.count(RunStatus.FAILED):,}", days, "bad" if failing else ""),
+        ("running", f"{found.count(RunStatus.RUNNING):,}", f"on {workers}" if found.workers else "now", []),
+        ("waiting", f"{found.count(RunStatus.QUEUED):,}", "for a worker", []),
+        ("done", f"{found.count(RunStatus.SUCCEEDED):,}", days, []),
+        ("failed", f"{found.count(RunStatus.FAILED):,}", days, failing),
     ]
 
 
@@ -135,6 +137,7 @@ def _pipeline_row(each: Any) -> dict[str, Any]:
         "title": each.title,
         "schedule": each.schedule,
         "failing": each.failing,
+        "state": each.state,
         "last_success": _iso(each.last_success) if each.last_success else "",
     }
 

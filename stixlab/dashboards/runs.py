@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -37,11 +37,14 @@ _SHOWN: list[weakref.ref[RunDesktop]] = []
 """The one that was shown last in this process: the others stay as they are."""
 _STYLE = """<style>
 .stix-runs select { font-family: monospace; font-size: 12px; }
+.stix-runs option:hover, .stix-runs option:checked { white-space: pre-wrap; overflow-wrap: anywhere; text-indent: -6ch; padding-left: calc(6ch + 4px); }
 .stix-summary .row.four { display: grid; grid-template-columns: repeat(auto-fit, minmax(9em, 1fr)); gap: 8px; }
 .stix-summary .number b { font-size: 1.5em; margin-right: .4em; } .stix-summary .number.bad b { color: #a40000; }
 .stix-summary small, .stix-summary .hint, .stix-summary .lede, .stix-summary .provenance { color: #566475; display: block; }
 .stix-summary table { border-collapse: collapse; } .stix-summary th, .stix-summary td { padding: 2px 1em 2px 0; text-align: left; vertical-align: top; }
 .stix-summary .n { text-align: right; } .stix-summary .tag { background: #fff1d6; padding: 0 .5em; border-radius: 9px; font-size: .85em; }
+.stix-summary .tag.bad { background: #a40000; color: #fff; } .stix-summary .tag.gone { background: none; border: 1px solid #566475; color: #566475; }
+.stix-summary td.bad { color: #a40000; font-weight: 700; }
 .stix-summary td.w, .stix-summary td.age { white-space: nowrap; } .stix-summary td, .stix-summary th { line-height: 1.4; }
 .stix-summary h1 { display: none; }
 </style>"""
@@ -202,11 +205,16 @@ class RunDesktop:
         Where the runs are.
     pipelines
         Declarations by name.
+    wrong
+        Names of those that are declared wrongly.
     """
 
-    def __init__(self, lab: Lab, pipelines: Mapping[str, PipelineSpec]) -> None:
+    def __init__(
+        self, lab: Lab, pipelines: Mapping[str, PipelineSpec], *, wrong: Collection[str] = ()
+    ) -> None:
         self._lab = lab
         self._pipelines = dict(pipelines)
+        self._wrong = tuple(wrong)
         self.summary = widgets.HTML()
         self.summary.add_class("stix-summary")
         self.runs = RunList(lab, pipelines)
@@ -238,7 +246,7 @@ class RunDesktop:
         """Look again at everything."""
         self.runs.refresh()
         try:
-            html = summary_html(look_over(self._lab.catalog, self._pipelines))
+            html = summary_html(look_over(self._lab.catalog, self._pipelines, wrong=self._wrong))
         except StixlabError as error:
             html = problem_html(error.message)
         self.summary.value = html

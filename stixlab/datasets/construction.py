@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import DatasetSpec, Field, check
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "ENERGY_FIELDS",
     "TIME_ENCODING",
     "TIME_FIELDS",
+    "clock_attrs",
     "coverage",
     "encode_times",
     "field_attrs",
@@ -222,6 +224,13 @@ def coverage(arrays: Mapping[str, NDArray[Any]]) -> dict[str, str]:
         "time_coverage_start": np.datetime_as_string(first, unit="ms") + "Z",
         "time_coverage_end": np.datetime_as_string(last, unit="ms") + "Z",
     }
+
+
+def clock_attrs(clock: ClockTable, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Attributes that say which clock the times of a dataset come from, and how far UTC may be off at most, seconds."""
+    ticks = scet_key(arrays)
+    accuracy = clock.accuracy_at(ticks).max(initial=0.0) if len(ticks) else clock.accuracy_s
+    return {"clock": clock.source_at(ticks) or clock.source, "clock_accuracy_s": round(float(accuracy), 4)}
 
 
 def scet_key(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from stixlab.ephemeris import frames
 from stixlab.ephemeris.scales import to_dynamical
 from stixlab.ephemeris.states import PRODUCT, OrbitStates
 from stixlab.errors import FormatError, TimeError
-from stixlab.fits_files import FITS_ERRORS, open_fits
+from stixlab.fits_files import check_instrument, open_whole_fits
 from stixlab.timing import parse_utc
 
 __all__ = ["AuxProduct", "is_aux_product", "read_aux"]
@@ -29,6 +28,7 @@ _DISAGREEMENT_KM = 1000.0
 _NEEDED = ("roll_angle_rpy", "y_srf", "z_srf")
 _POSITIONS = ("solo_loc_heeq_zxy", "solo_loc_heeq")
 _DEGREE = 6
+_OBSERVATION, _UNKNOWN = ("OBS_ID", "OBS_MODE", "OBS_TYPE"), ("", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,9 @@ class AuxProduct:
     """The orbit."""
     kernels: str
     """Meta-kernels that it was made with, as far as it says."""
+    observation: tuple[tuple[str, str], ...] = ()
+    """Keywords that tell what was observed that day, and their values. Not those of the campaign (SOOPNAME, SOOPTYPE):
+    requests of the day that belong to none have a day's product that names one."""
 
 
 def is_aux_product(path: Path) -> bool:
@@ -88,6 +91,9 @@ def read_aux(path: Path, *, content: bytes | None = None) -> AuxProduct:
         aspect_valid=valid[order],
         states=_states(path.name, header, columns, time, order),
         kernels=str(header.get("SPICE_MK", "")),
+        observation=tuple(
+            (k, v) for k in _OBSERVATION if (v := str(header.get(k, "")).strip()) not in _UNKNOWN
+        ),
     )
 
 
@@ -95,31 +101,12 @@ def _load(
     path: Path, content: bytes | None
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]], dict[str, str]]:
     """Primary header, columns of DATA and their units; checksums verified."""
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with open_fits(path, content) as hdus:
-                header = dict(hdus[0].header)
-                table = next((h for h in hdus[1:] if str(h.name).upper() == "DATA"), None)
-                columns = {} if table is None else {n: _native(table.data[n]) for n in table.columns.names}
-                units = {} if table is None else {c.name: str(c.unit or "").strip() for c in table.columns}
-    except FileNotFoundError:
-        raise FormatError(
-            f"{path}: expected an auxiliary product; there is no such file", path=path
-        ) from None
-    except FITS_ERRORS as error:
-        raise _damaged(path, error) from error
-    for each in caught:
-        if any(word in str(each.message) for word in ("verification failed", "truncated")):
-            raise _damaged(path, each.message)
+    with open_whole_fits(path, content, expected="an auxiliary product, whole") as hdus:
+        header = dict(hdus[0].header)
+        table = next((h for h in hdus[1:] if str(h.name).upper() == "DATA"), None)
+        columns = {} if table is None else {n: _native(table.data[n]) for n in table.columns.names}
+        units = {} if table is None else {c.name: str(c.unit or "").strip() for c in table.columns}
     return header, columns, units
-
-
-def _damaged(path: Path, reason: Any) -> FormatError:
-    return FormatError(
-        f"{path.name}: expected a FITS file that is whole; {str(reason).strip() or type(reason).__name__}; fetch it again",
-        path=path,
-    )
 
 
 def _native(values: Any) -> NDArray[Any]:
@@ -128,11 +115,7 @@ def _native(values: Any) -> NDArray[Any]:
 
 
 def _check(name: str, header: dict[str, Any], columns: dict[str, Any]) -> None:
-    maker = f"{header.get('INSTRUME', '')} {header.get('TELESCOP', '')}"
-    if "STIX" not in maker.upper():
-        raise FormatError(
-            f"{name}: expected INSTRUME or TELESCOP of STIX; found {maker.strip() or 'neither keyword'!r}"
-        )
+    check_instrument(header, name)
     missing = [c for c in _NEEDED if c not in columns]
     if missing or not any(c in columns for c in _POSITIONS):
         raise FormatError(

@@ -1,4 +1,4 @@
-"""The on-board clock: from the SCLK kernel of the user, or from the table shipped.
+"""The on-board clock: from the SCLK kernel of the user and behind its end from the table shipped, or from that alone.
 
 The kernel is read here as text (NAIF, SCLK Required Reading, type 1), so that converting
 times needs no SPICE library.
@@ -15,15 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from stixlab.errors import TimeError
-from stixlab.timing import ClockTable
+from stixlab.timing import FINE_PER_SECOND, ClockTable
+from stixlab.timing.scet import ClockPart
 
-__all__ = ["find_kernels", "load_clock", "read_sclk"]
+__all__ = ["KERNEL_REACH_TICKS", "find_kernels", "join_clocks", "load_clock", "read_sclk"]
 
 _ID = 144
 """NAIF identifier of the spacecraft, without its sign, as the kernel uses it."""
 _KERNEL_ACCURACY_S = 0.001
 _TABLE_ACCURACY_S = 0.5
 """Between published pairs the drift of the clock changes that much at most, see clock.csv."""
+KERNEL_REACH_TICKS = 10 * 86_400 * FINE_PER_SECOND
+"""A clock kernel is made every few days; its last rate holds for some more, 1/65536 s."""
 _NS = 1_000_000_000
 _DATA = re.compile(r"\\begindata(.*?)(?=\\begintext|\Z)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"([A-Za-z0-9_]+)\s*\+?=\s*(\((?:[^()']|'[^']*')*\)|'[^']*'|\S+)")
@@ -126,8 +129,8 @@ def load_clock(spice: Path | None = None) -> ClockTable:
     Parameters
     ----------
     spice
-        A meta-kernel or a folder of kernels; of several SCLK kernels the last by name is taken.
-        None for the table shipped.
+        A meta-kernel or a folder of kernels; of several SCLK kernels the last by name is taken, and behind its end
+        the table shipped: see `join_clocks`. None for the table shipped.
 
     Raises
     ------
@@ -144,7 +147,37 @@ def load_clock(spice: Path | None = None) -> ClockTable:
             f"clock: expected an SCLK kernel (*.tsc) in {spice}; found none; add one, or leave STIXLAB_SPICE empty for "
             "the table shipped"
         )
-    return read_sclk(clocks[-1])
+    return join_clocks(read_sclk(clocks[-1]), load_clock())
+
+
+def join_clocks(kernel: ClockTable, pairs: ClockTable) -> ClockTable:
+    """Clock of a kernel for the time it was made for and ten days more, then of pairs of on-board time and UTC.
+
+    Parameters
+    ----------
+    kernel
+    pairs
+        Straight pieces between pairs.
+
+    Returns
+    -------
+    ClockTable
+        The kernel alone if there are no pairs behind its reach: then nothing knows better how it goes on.
+    """
+    end = int(kernel.ticks[-1]) + KERNEL_REACH_TICKS
+    later = np.flatnonzero(pairs.ticks > end)
+    if not later.size:
+        return kernel
+    day = str(kernel.ticks_to_utc(np.array([end]))[0].astype("datetime64[D]"))
+    first = np.array([end], dtype=np.int64)
+    return ClockTable(
+        ticks=np.concatenate([kernel.ticks, first, pairs.ticks[later]]),
+        tt_ns=np.concatenate([kernel.tt_ns, pairs.ticks_to_tt(first), pairs.tt_ns[later]]),
+        rate=np.concatenate([kernel.rate, pairs.rate[max(later[0] - 1, 0) : later[0]], pairs.rate[later]]),
+        source=f"{kernel.source} to {day}; then {pairs.source}",
+        accuracy_s=max(kernel.accuracy_s, pairs.accuracy_s),
+        parts=(ClockPart(0, kernel), ClockPart(end, pairs)),
+    )
 
 
 def _shipped_clock() -> ClockTable:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from stixlab.ephemeris.scales import as_times
 from stixlab.errors import TimeError
 from stixlab.timing import FINE_PER_SECOND, ClockTable
+from stixlab.timing.scet import CLOCK_DRIFT
 
 __all__ = [
     "EDDS",
@@ -33,13 +34,8 @@ __all__ = [
 KERNEL, PAIRS, EDDS = "kernel", "pairs", "edds"
 """Kinds of sources in the order of trust."""
 _RANK = {KERNEL: 0, PAIRS: 1, EDDS: 2}
-_DRIFT = 2e-7
-"""By how much the rate of the clock changes with the months, s/s: the kernel of 2020-09, continued, was off by
-5.7 s in 2022-11 (8e-8) and 12.6 s in 2024-03 (1.2e-7)."""
 _CURVE_S_PER_DAY2 = 2e-5
 """Between two pairs, each days away: 0.5 s in the middle of a year, see clock.csv."""
-_KERNEL_REACH_S = 10 * 86_400
-"""A clock kernel is made every few days; its last rate holds for some more."""
 _NS = 1_000_000_000
 _NEVER_S = 1e6
 """More than any accuracy."""
@@ -92,8 +88,11 @@ class ClockSource:
 
     def accuracy_s(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
         """How far UTC may be off: what the source says, worse between pairs that lie far apart and outside."""
+        if self.accuracy_is_worst:
+            before_s = np.maximum(self.first_ticks - ticks, 0) / FINE_PER_SECOND
+            return np.asarray(self.table.accuracy_at(ticks) + CLOCK_DRIFT * before_s)
         accuracy = np.full(ticks.shape, self.table.accuracy_s)
-        if not self.accuracy_is_worst and len(self.table.ticks) > 1:
+        if len(self.table.ticks) > 1:
             right = np.clip(np.searchsorted(self.table.ticks, ticks), 1, len(self.table.ticks) - 1)
             near = (
                 np.maximum(ticks - self.table.ticks[right - 1], 0),
@@ -101,7 +100,7 @@ class ClockSource:
             )
             days = np.stack(near) / (FINE_PER_SECOND * 86_400)
             accuracy = accuracy + _CURVE_S_PER_DAY2 * days[0] * days[1]
-        return accuracy + _DRIFT * self.beyond_s(ticks)
+        return accuracy + CLOCK_DRIFT * self.beyond_s(ticks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +116,17 @@ class Clocks:
 
     @classmethod
     def of(cls, clock: ClockTable, *others: ClockSource) -> Clocks:
-        """The clock of `load_clock` (a kernel, or the table shipped) before others; the table shipped always takes part."""
-        from stixlab.ephemeris.clock import load_clock
+        """The parts of the clock of `load_clock` before others; the table shipped always takes part."""
+        from stixlab.ephemeris.clock import KERNEL_REACH_TICKS, load_clock
 
         table = load_clock()
         shipped = ClockSource(table, PAIRS, int(table.ticks[1]), int(table.ticks[-1]), accuracy_is_worst=True)
-        if clock.source == shipped.table.source:
-            return cls((shipped, *others))
-        first, last = int(clock.ticks[0]), int(clock.ticks[-1]) + _KERNEL_REACH_S * FINE_PER_SECOND
-        return cls((ClockSource(clock, KERNEL, first, last, accuracy_is_worst=True), shipped, *others))
+        kernels = []
+        for each in [p.table for p in clock.parts] or [clock]:
+            if each.source != table.source:
+                first, last = int(each.ticks[0]), int(each.ticks[-1]) + KERNEL_REACH_TICKS
+                kernels.append(ClockSource(each, KERNEL, first, last, accuracy_is_worst=True))
+        return cls((*kernels, shipped, *others))
 
     def to_utc(self, coarse: ArrayLike, fine: ArrayLike = 0) -> ClockTime:
         """UTC of on-board times.

@@ -122,6 +122,8 @@ class Ephemerides:
     def keywords(self, start: Any, end: Any, middle: Any = None) -> dict[str, tuple[Any, str]]:
         """Keywords of a FITS header; see `stixlab.ephemeris.keywords.ephemeris_cards`.
 
+        Where there is an auxiliary product of the day of the middle, what it says was observed is among them.
+
         Raises
         ------
         TimeError
@@ -129,7 +131,14 @@ class Ephemerides:
         """
         first, last = as_times(start), as_times(end)
         centre = as_times(middle) if middle is not None else first + (last - first) // 2
-        return ephemeris_cards(self.at(centre), first)
+        return ephemeris_cards(self.at(centre), first) | self._observation(centre)
+
+    def _observation(self, time: NDArray[np.datetime64]) -> dict[str, tuple[Any, str]]:
+        """Keywords OBS_... of the product of that UTC day; of two the later one in the sequence counts."""
+        day = time.astype("datetime64[D]")
+        of_the_day = [p for p in self.products if p.time[len(p.time) // 2].astype("datetime64[D]") == day]
+        told = of_the_day[-1].observation if of_the_day else ()
+        return {keyword: (value, "of the day, by the auxiliary product") for keyword, value in told}
 
     def _sources(self, kind: str | None) -> list[_Source]:
         found: list[_Source] = []

@@ -138,7 +138,7 @@ class RunNotebook(_Page):
         run = lab.catalog.runs.get(run_id)
         if run is None or not run.notebook:
             raise NotInCatalogError(f"run {run_id}: there is no executed notebook of it")
-        page: str = notebook_html(lab.archive.path(run.notebook))
+        page: str = notebook_html(lab.archive.path(run.notebook), run)
         return page
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,18 @@ import numpy as np
 from stixlab.archive import Archive
 from stixlab.datasets.report import BuildReport
 from stixlab.idb import Versions
+from stixlab.ingest.completeness import is_told_alike, judge_day, names_of_sources
 from stixlab.ingest.headers import DayPlaces, PlaceSources, place_keywords
-from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, is_placed_alike, parts_by_energies
+from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, parts_by_energies
 from stixlab.ingest.receive import DayKey, decode_once, level1_by_day
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.model import Product, RawFile
+from stixlab.products.completeness import Completeness, span_of_bins
 from stixlab.telemetry.frames import PacketBlock
 from stixlab.telemetry.packet_file import PacketFile
 from stixlab.telemetry.sources import Kind
 from stixlab.telemetry.streams import unpacked
-from stixlab.timing import ClockTable, to_datetime
+from stixlab.timing import ClockTable
 from stixlab.vocabulary import FLIGHT, ORIGINS, PRODUCT_TYPES
 
 if TYPE_CHECKING:
@@ -132,9 +134,10 @@ def make_day(task: DayTask, archive: Archive, versions: Versions, clock: ClockTa
     sources = tuple(sorted(f.sha256 for f in task.contributors))
     inputs = inputs_of_day(task, versions, clock)
     made = DayMade(task.key, [], 0, [])
-    for number, group in enumerate(parts_by_energies(parts)):
-        ds = merge(group).assign_attrs(source_sha256=" ".join(sources))
-        product, same = _store(task, number, ds, archive, inputs)
+    datasets = [merge(g).assign_attrs(source_sha256=" ".join(sources)) for g in parts_by_energies(parts)]
+    for number, ds in enumerate(datasets):
+        judged = judge_day(datasets, task.contributors, np.datetime64(task.key[2], "D"))
+        product, same = _store(task, number, ds, archive, inputs, judged=judged)
         known = task.known.get(product.product_id)
         if same:
             made.unchanged += 1
@@ -195,67 +198,87 @@ def _imported(raw_file: RawFile, day: str, archive: Archive, clock: ClockTable) 
 
 
 def _store(
-    task: DayTask, number: int, ds: xr.Dataset, archive: Archive, inputs: dict[str, str]
+    task: DayTask,
+    number: int,
+    ds: xr.Dataset,
+    archive: Archive,
+    inputs: dict[str, str],
+    *,
+    judged: Completeness,
 ) -> tuple[Product, bool]:
     """Write both forms of a product, unless they are there: its record, and whether its content is as it was."""
-    from stixlab.products.formats.fits import write_fits
-    from stixlab.products.formats.fits_layout import fits_folder, fits_name
     from stixlab.products.level1 import content_sha256
 
     product_type, origin, day = task.key
     identity = product_id("L1", product_type, day, origin, number)
-    sources = tuple(sorted(f.sha256 for f in task.contributors))
     content = content_sha256(ds)
     known = task.known.get(identity)
     same = known is not None and known.content_sha256 == content
     sound = known is not None and _is_sound(known, archive, look=task.again)
-    if known is not None and same and sound and _is_from(known, sources, inputs):
-        return known, True
-    version = known.version + (0 if same else 1) if known is not None else 1
-    created = datetime.now(UTC).replace(microsecond=0)
-    date = np.datetime64(day, "D")
-    zarr = archive.store_dataset(ds, date, content)
-    if same and sound and known is not None and is_placed_alike(known, inputs):
-        fits, fits_sha256, fits_bytes = known.fits, known.fits_sha256, known.fits_bytes
-        created = known.created or created
-    else:
-        created = known.created or created if same and known is not None else created
-        name = fits_name(product_type, date, version, origin=origin, part=number)
-        fits = f"{'' if origin == FLIGHT else origin + '/'}{fits_folder('L1', date, product_type)}/{name}"
-        fits_sha256, fits_bytes = write_fits(
-            ds,
-            archive.target(fits),
-            version=version,
-            created=created,
-            keywords=place_keywords(ds, task.place, archive),
-        )
-    bounds = ds["time_bounds"].to_numpy()
+    start, end = span_of_bins(ds["time_bounds"].to_numpy())
     product = Product(
         product_id=identity,
         type=product_type,
         level="L1",
         origin=origin,
-        start=to_datetime(bounds.min()),
-        end=to_datetime(bounds.max()),
-        version=version,
+        start=start,
+        end=end,
+        version=known.version + (0 if same else 1) if known is not None else 1,
         content_sha256=content,
         n_times=ds.sizes["time"],
-        zarr=zarr,
-        fits=fits,
-        fits_sha256=fits_sha256,
-        fits_bytes=fits_bytes,
-        sources=sources,
+        sources=tuple(sorted(f.sha256 for f in task.contributors)),
         provenance=describe(ds, inputs),
-        created=created,
+        created=datetime.now(UTC).replace(microsecond=0),
         hidden=known.hidden if known is not None else "",
+        complete=judged.complete is not False,
+        why=judged.why,
     )
-    return product, bool(same)
+    if known is not None and same:
+        product = replace(product, created=known.created or product.created)
+        if sound and is_told_alike(known, product):
+            if not changed_inputs(known, inputs):
+                return known, True
+            forms = {n: getattr(known, n) for n in ("fits", "fits_sha256", "fits_bytes")}
+            return replace(product, zarr=_stored(ds, task, content, archive), **forms), True
+    product = replace(product, zarr=_stored(ds, task, content, archive))
+    return _with_fits(product, task, ds, archive, number=number, judged=judged), bool(same)
+
+
+def _stored(ds: xr.Dataset, task: DayTask, content: str, archive: Archive) -> str:
+    return archive.store_dataset(ds, np.datetime64(task.key[2], "D"), content)
+
+
+def _with_fits(
+    product: Product, task: DayTask, ds: xr.Dataset, archive: Archive, *, number: int, judged: Completeness
+) -> Product:
+    """Write the FITS form of a product."""
+    from stixlab.products.formats.fits import write_fits
+    from stixlab.products.formats.fits_layout import fits_folder, fits_name
+
+    date = np.datetime64(task.key[2], "D")
+    name = fits_name(
+        product.type,
+        date,
+        product.version,
+        complete=product.complete,
+        origin=product.origin,
+        part=number,
+    )
+    folder = fits_folder("L1", date, product.type)
+    key = f"{'' if product.origin == FLIGHT else product.origin + '/'}{folder}/{name}"
+    sha256, size = write_fits(
+        ds,
+        archive.target(key),
+        version=product.version,
+        created=product.created or datetime.now(UTC).replace(microsecond=0),
+        **names_of_sources(task.contributors),
+        complete=judged.complete,
+        why=judged.why,
+        keywords=place_keywords(ds, task.place, archive),
+    )
+    return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)
 
 
 def _is_sound(known: Product, archive: Archive, *, look: bool) -> bool:
     """Whether the files of a product are what they were; a dataset that is not is removed."""
     return not look or (not drop_damaged(archive, known) and is_fits_sound(archive, known))
-
-
-def _is_from(known: Product, sources: tuple[str, ...], inputs: dict[str, str]) -> bool:
-    return known.sources == sources and not changed_inputs(known, inputs)

@@ -18,6 +18,7 @@ from stixlab.ingest.provenance import changed_inputs, clock_digest
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.model import Product
 from stixlab.pipeline.ranges import range_of
+from stixlab.products.completeness import completeness_of_day, span_of_bins
 from stixlab.products.ephemeris import LEVEL, make_ephemeris
 from stixlab.products.program import code_sha256
 from stixlab.timing import ClockTable, to_datetime, to_datetime64
@@ -179,13 +180,17 @@ def _write(
     created = datetime.now(UTC).replace(microsecond=0)
     if known is not None and same:
         created = known.created or created
-    bounds = ds["time_bounds"].to_numpy()
+    start, end = span_of_bins(ds["time_bounds"].to_numpy())
+    covered = completeness_of_day([ds], day)
     fits: tuple[str, str, int]
-    if known is not None and same and (not task.again or is_fits_sound(archive, known)):
+    alike = (
+        known is not None and same and not changed_inputs(known, inputs)
+    )  # the header depends on them, too
+    if known is not None and alike and (not task.again or is_fits_sound(archive, known)):
         fits = (known.fits, known.fits_sha256, known.fits_bytes)
     else:
         year, month, date = str(day).split("-")
-        name = ephemeris_fits_name(day, version)
+        name = ephemeris_fits_name(day, version, complete=covered.complete is not False)
         key = f"fits/{LEVEL}/{year}/{month}/{date}/{CONTEXT_TYPES[TYPE].group}/{name}"
         fits = (
             key,
@@ -199,8 +204,8 @@ def _write(
         type=TYPE,
         level=LEVEL,
         origin=FLIGHT,
-        start=to_datetime(bounds.min()),
-        end=to_datetime(bounds.max()),
+        start=start,
+        end=end,
         version=version,
         content_sha256=content,
         n_times=ds.sizes["time"],
@@ -211,4 +216,6 @@ def _write(
         provenance=told | {"inputs": inputs},
         created=created,
         hidden=known.hidden if known is not None else "",
+        complete=covered.complete is not False,
+        why=covered.why,
     )

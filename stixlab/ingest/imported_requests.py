@@ -101,4 +101,8 @@ def make_import(products: RequestProducts, product: Product) -> None:
     raw_file = products.catalog.raw_files.get(sha256)
     name = raw_file.names[0] if raw_file is not None else sha256
     content = unpacked(products.archive.read_raw(sha256))
-    products.take_import(read_fits(Path(name), products.clock, content=content), sha256)
+    request = products.take_import(read_fits(Path(name), products.clock, content=content), sha256)
+    if request != product.request:  # an older version of this package called it otherwise
+        products.take([], [product.request])
+        named = products.catalog.products.find(request=request, hidden=None)
+        products.archive.mark_named(p.zarr for p in named)  # the same data as before

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stixlab.archive import Archive
 from stixlab.archive.tables import update_tables
+from stixlab.errors import ArchiveError, FormatError
 from stixlab.files import sha256_of
 from stixlab.idb import Versions
 from stixlab.ingest.assemble import DayTask, commit, plan_day
@@ -162,12 +163,25 @@ class Ingestor:
                 continue
             known = self.catalog.raw_files.get(result.sha256)
             if known is not None and known.processed and (products or self.archive.has_packets(known.sha256)):
-                self._note_name(known, path.name)
-                batch.repeated.update(map(_day_key, known.days))
-                _describe(result, known, "repeated")
+                self._take_repeated(known, path, result, batch)
                 continue
             planned[result.sha256] = [result]
             yield FileTask(path, result.sha256, result.size_bytes, products), planned[result.sha256]
+
+    def _take_repeated(self, known: RawFile, path: Path, result: FileResult, batch: _Batch) -> None:
+        """Note a file that is there already; what is stored of it is repaired if it is damaged."""
+        try:
+            repaired = self.archive.repair_raw(path, known.sha256)
+        except ArchiveError:
+            raise
+        except (FormatError, OSError) as error:
+            result.error = f"{path}: {getattr(error, 'strerror', None) or error}"
+            return
+        self._note_name(known, path.name)
+        batch.repeated.update(map(_day_key, known.days))
+        _describe(result, known, "repaired" if repaired else "repeated")
+        if repaired:
+            result.findings.append("what was stored of it was missing or damaged, and is written anew")
 
     def _read(
         self,

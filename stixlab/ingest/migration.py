@@ -28,6 +28,11 @@ class MigrationReport:
     n_files: int = 0
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def did_something(self) -> bool:
+        """Whether anything was changed or tried: not if all was up to date."""
+        return bool(self.steps or self.n_files or self.problems)
+
 
 def bring_up_to_date(ingestor: Ingestor, archive: Archive) -> MigrationReport:
     """Take all steps from the version of archive and catalogue to the present one; the same call again finishes.

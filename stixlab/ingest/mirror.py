@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from stixlab.errors import AccessError, FormatError
-from stixlab.ingest.mirror_files import NEW, UNCHANGED, Getter, now_text
+from stixlab.ingest.mirror_files import MOST_BYTES, NEW, UNCHANGED, Getter, now_text
 from stixlab.ingest.mirror_http import Asker, RefusedError
 from stixlab.ingest.mirror_notes import Notes, verify_mirror
 from stixlab.ingest.mirror_pages import Entry, Selection, read_index_page
@@ -65,6 +65,7 @@ def mirror(
     selection: Selection | None = None,
     *,
     delay_s: float = DELAY_S,
+    most_bytes: int = MOST_BYTES,
     ask_all: bool = False,
     verify: bool = False,
     tell: Callable[[str, str], None] | None = None,
@@ -74,18 +75,17 @@ def mirror(
 
     Parameters
     ----------
-    url
-        Address of an index page; what lies below it is taken.
-    folder
-        Where to. A folder serves one address.
+    url, folder
+        Address of an index page, what lies below it is taken; and where to. A folder serves one address.
     selection
         What to take; everything if None.
     delay_s
         Pause between requests, seconds; more if the server asks for it.
-    ask_all
-        Ask for every file whether it changed, even where the index page says that it did not.
-    verify
-        Read every file that is there first, and get those anew that are damaged.
+    most_bytes
+        Larger files are left out, and told among the problems.
+    ask_all, verify
+        Ask for every file whether it changed, even where the index page says that it did not; read every file that is
+        there first, and get those anew that are damaged.
     tell
         Called with what became of a file (``new``, ``changed``, ``failed``, ``gone``) and which.
     sleep
@@ -94,15 +94,15 @@ def mirror(
     Returns
     -------
     MirrorReport
-        What could not be got stands in ``problems``; the rest is there.
+        What could not be got stands in ``problems``.
 
     Raises
     ------
     ParameterError, ServiceError, AccessError
-        If the address makes no sense, the server does not answer with an index, or its robots.txt forbids it.
+        If the address or the limit makes no sense, the server does not answer with an index, or its robots.txt forbids it.
     ConflictError, ArchiveError
-        If the folder is a copy of something else, is being filled, or cannot be written. In all cases what is
-        complete stays and the same call goes on from there.
+        If the folder is a copy of something else, is being filled, cannot be written, or its disk is full. What is
+        complete stays, and the same call goes on from there.
     """
     began = time.monotonic()
     base = url if url.endswith("/") else url + "/"
@@ -111,7 +111,7 @@ def mirror(
     with Notes.held(folder, base) as notes:
         asker.read_robots()
         damaged = set(verify_mirror(folder)) if verify else set()
-        getter = Getter(asker, notes, ask_all=ask_all, damaged=damaged)
+        getter = Getter(asker, notes, ask_all=ask_all, damaged=damaged, most_bytes=most_bytes)
         walk = _Walk(asker, notes, getter, selection or Selection(), report, tell or _silent)
         try:
             walk.run()

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from stixlab.errors import FormatError
+from stixlab.errors import ArchiveError, FormatError, ParameterError
 from stixlab.files import flush_folder, sha256_of, write_failed
 from stixlab.ingest.mirror_http import Answer, Asker, RefusedError, read_count
 from stixlab.ingest.mirror_notes import Copied, Notes
 from stixlab.ingest.mirror_pages import Entry
 
-__all__ = ["CHANGED", "NEW", "UNCHANGED", "Getter", "now_text"]
+__all__ = ["CHANGED", "KEPT_FREE_BYTES", "MOST_BYTES", "NEW", "UNCHANGED", "Getter", "free_bytes", "now_text"]
 
 NEW, CHANGED, UNCHANGED = "new", "changed", "unchanged"
+MOST_BYTES = 2_000_000_000
+"""Size of the largest file that is got, unless another is asked for: a day of raw pixel data has a few hundred MB."""
+KEPT_FREE_BYTES = 1 << 28
+"""So much of the disk is left to others."""
 _READ_BYTES = 1 << 16
 _SAFE_EVERY_BYTES = 1 << 23
 """So much of a large file is lost at most when the process is killed."""
@@ -43,11 +48,29 @@ class Getter:
         Ask even where the index page says that nothing changed.
     damaged
         Files to be got anew, whatever is known of them.
+    most_bytes
+        Larger files are left out.
+
+    Raises
+    ------
+    ParameterError
+        If no file could be that small.
     """
 
-    def __init__(self, asker: Asker, notes: Notes, *, ask_all: bool, damaged: set[str]) -> None:
+    def __init__(
+        self,
+        asker: Asker,
+        notes: Notes,
+        *,
+        ask_all: bool,
+        damaged: set[str],
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        if most_bytes < 1:
+            raise ParameterError(f"mirror: expected the most bytes of a file, 1 or more; found {most_bytes}")
         self.n_bytes = 0
         """Bytes of files received."""
+        self._most_bytes = most_bytes
         self._asker, self._notes, self._ask_all, self._damaged = asker, notes, ask_all, damaged
 
     def get(self, path: str, url: str, entry: Entry) -> str:
@@ -69,7 +92,7 @@ class Getter:
         ServiceError
             If the server does not answer at all.
         ArchiveError
-            If it cannot be written.
+            If it cannot be written, or the disk has no room for it.
         """
         known = self._known(path)
         if (
@@ -147,13 +170,17 @@ class Getter:
         with piece.open("wb" if start is None else "ab") as stream:
             size = safe = stream.tell()
             expected = None if answer.length is None else size + answer.length
+            self._check_size(path, answer.url, expected or size)
+            _check_room(piece, answer.length or 0)
             broken = ""
             try:
                 for block in _blocks(answer.body):
+                    self._check_size(path, answer.url, size + len(block))
                     stream.write(block)
                     size += len(block)
                     self.n_bytes += len(block)
                     if size - safe >= _SAFE_EVERY_BYTES:
+                        _check_room(piece, 0)
                         self._make_safe(path, stream, size, answer)
                         safe = size
             except _BrokenError as error:
@@ -167,6 +194,15 @@ class Getter:
             stream.flush()
             os.fsync(stream.fileno())
         return size
+
+    def _check_size(self, path: str, url: str, size: int) -> None:
+        """Refuse a file that is larger than asked for; what was begun of it goes."""
+        if size > self._most_bytes:
+            self._notes.drop_piece(path)
+            raise RefusedError(
+                f"{url}: expected a file of at most {self._most_bytes} bytes; the server sends {size} or more; left out;"
+                " if it is wanted, give a larger --most-bytes"
+            )
 
     def _make_safe(self, path: str, stream: IO[bytes], size: int, answer: Answer) -> None:
         stream.flush()
@@ -182,6 +218,29 @@ class Getter:
         if not beginning.startswith(_FITS_BEGINS):
             self._notes.drop_piece(path)
             raise FormatError(f"{url}: expected a FITS file; it begins with {beginning!r}; left out")
+
+
+def _check_room(piece: Path, n_bytes: int) -> None:
+    """Refuse to fill the disk.
+
+    Raises
+    ------
+    ArchiveError
+        If less than `KEPT_FREE_BYTES` would be left.
+    """
+    free = free_bytes(piece.parent)
+    if free < n_bytes + KEPT_FREE_BYTES:
+        raise ArchiveError(
+            f"mirror: expected room for {n_bytes} bytes, {KEPT_FREE_BYTES} kept free; {free} are free in {piece.parent};"
+            " free some or name a folder on another disk; what is complete stays, the same command goes on from there",
+            path=piece,
+            recoverable=True,
+        )
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written to the disk of a folder."""
+    return shutil.disk_usage(folder).free
 
 
 def _blocks(body: IO[bytes]) -> Iterator[bytes]:

@@ -24,7 +24,6 @@ __all__ = [
     "clock_digest",
     "describe",
     "inputs_of",
-    "is_placed_alike",
     "parts_by_energies",
 ]
 
@@ -75,11 +74,6 @@ def changed_inputs(product: Product, inputs: Mapping[str, str]) -> list[str]:
     """Names of the inputs that are not what they were when a product was made; all if it does not tell."""
     before = product.provenance.get("inputs", {})
     return [name for name, value in inputs.items() if before.get(name) != value]
-
-
-def is_placed_alike(product: Product, inputs: Mapping[str, str]) -> bool:
-    """Whether the header of a product took the place of the spacecraft from the same sources."""
-    return bool(product.provenance.get("inputs", {}).get("place") == inputs["place"])
 
 
 def describe(ds: xr.Dataset, inputs: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class FileResult:
 
     path: str
     status: str
-    """``new``, ``repeated`` (the same content is there already) or ``failed``."""
+    """``new``, ``repeated`` (the same content is there already), ``repaired`` (it is, but what was stored of it was
+    missing or damaged and is written anew) or ``failed``."""
     sha256: str = ""
     kind: str = ""
     size_bytes: int = 0
@@ -77,7 +78,7 @@ class IngestReport:
             "type": "report",
             "files": {
                 "total": len(self.files),
-                **{s: by_status.get(s, 0) for s in ("new", "repeated", "failed")},
+                **{s: by_status.get(s, 0) for s in ("new", "repeated", "repaired", "failed")},
             },
             "packets": self.packets,
             "products": [p["product_id"] for p in self.products],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from stixlab.archive import Archive
+from stixlab.ingest.completeness import names_of_sources
 from stixlab.ingest.headers import PlaceSources, place_keywords
-from stixlab.model import Product
+from stixlab.model import Product, RawFile
 from stixlab.vocabulary import FLIGHT
 
 __all__ = ["write_request_fits"]
@@ -20,7 +22,13 @@ _MOST_PARTS = 4
 
 
 def write_request_fits(
-    product: Product, ds: Any, archive: Archive, *, part: int = 0, place: PlaceSources
+    product: Product,
+    ds: Any,
+    archive: Archive,
+    *,
+    part: int = 0,
+    place: PlaceSources,
+    sources: Iterable[RawFile] = (),
 ) -> Product:
     """Write the FITS form of a product; as it was where there is no such form of its type.
 
@@ -36,6 +44,8 @@ def write_request_fits(
         Number of the product in its request, from 0.
     place
         Where the header takes the place of the spacecraft from.
+    sources
+        Files it was made from, whose names the header tells.
 
     Returns
     -------
@@ -61,7 +71,9 @@ def write_request_fits(
         archive.target(key),
         version=product.version,
         created=created,
+        **names_of_sources(sources),
         complete=product.complete,
+        why=product.why,
         keywords=place_keywords(ds, place, archive),
     )
     return replace(product, fits=key, fits_sha256=sha256, fits_bytes=size)

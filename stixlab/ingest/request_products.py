@@ -14,13 +14,15 @@ from stixlab.datasets.report import BuildReport
 from stixlab.datasets.science import REQUEST_BUILDERS, build_request
 from stixlab.errors import SchemaError
 from stixlab.idb import Versions
+from stixlab.ingest.completeness import is_told_alike
 from stixlab.ingest.headers import PlaceSources, place_sources
-from stixlab.ingest.provenance import changed_inputs, describe, inputs_of, is_placed_alike
+from stixlab.ingest.provenance import changed_inputs, describe, inputs_of
 from stixlab.ingest.repair import drop_damaged, is_fits_sound
 from stixlab.ingest.request_files import write_request_fits
 from stixlab.ingest.requests import FoundRequest
 from stixlab.model import Product, ScienceRequest
-from stixlab.timing import ClockTable, to_datetime
+from stixlab.products.completeness import span_of_bins
+from stixlab.timing import ClockTable
 from stixlab.vocabulary import PRODUCT_TYPES
 
 __all__ = [
@@ -156,7 +158,7 @@ class RequestProducts:
         for each in found:
             self._make(each)
 
-    def take_import(self, ds: Any, sha256: str) -> None:
+    def take_import(self, ds: Any, sha256: str) -> str:
         """Catalogue a data request that a FITS product of others holds, unless its packets are there.
 
         Parameters
@@ -165,6 +167,11 @@ class RequestProducts:
             Level 1, as read.
         sha256
             Hash of the file.
+
+        Returns
+        -------
+        str
+            Id of the request.
 
         Raises
         ------
@@ -177,27 +184,22 @@ class RequestProducts:
         known = {p.product_id: p for p in self.catalog.products.find(request=record.id, hidden=None)}
         if any("source_level" not in p.provenance for p in known.values()):
             self.unchanged += len(known)
-            return
+            return record.id
         inputs, place = import_inputs(
             self.catalog, sha256, _span(record), self.versions, self.clock, spice=self.spice
         )
         told = describe(ds, inputs) | {"source_level": ds.attrs.get("source_level", ""), "n_parts": 1}
         ds = ds.assign_attrs(source_sha256=sha256)
         self._forget(record, [*known.values(), self._store(0, ds, record, told, known, place=place)])
+        return record.id
 
     def _make(self, found: FoundRequest) -> None:
         record = found.record
         known = {p.product_id: p for p in self.catalog.products.find(request=record.id, hidden=None)}
         place = request_place(self.catalog, record, self.spice)
         inputs = request_inputs(record, self.versions, self.clock, place)
-        if not self.again and products_up_to_date(known, inputs):
-            fresh = [
-                p if p.sources == record.sources else replace(p, sources=record.sources)
-                for p in known.values()
-            ]
-            for product in fresh:
-                if product is not known[product.product_id]:
-                    self.catalog.products.save(product)
+        told = all(p.sources == record.sources for p in known.values())  # their names stand in the headers
+        if not self.again and told and products_up_to_date(known, inputs):
             self.unchanged += len(known)
             return
         try:
@@ -206,8 +208,10 @@ class RequestProducts:
             more: dict[str, Any] = {"n_parts": len(parts), "keys": list(record.keys)}
             more["span"] = [t.isoformat() for t in _span(record)]
             more |= {"left_out": left_out.as_document()} if left_out.offsets else {}
-            told = [describe(ds, inputs) | more for ds in parts]
-            products = [self._store(n, ds, record, told[n], known, place=place) for n, ds in enumerate(parts)]
+            products = [
+                self._store(n, ds, record, describe(ds, inputs) | more, known, place=place)
+                for n, ds in enumerate(parts)
+            ]
         except SchemaError as error:
             self.problems.append(f"request {record.id}: no product could be made: {error.message}")
             log.warning("no product of a request", extra={"request": record.id, "error": error.message})
@@ -255,13 +259,14 @@ class RequestProducts:
         if same and before is not None:
             created = before.created or created
         bounds = ds["time_bounds"].to_numpy()
+        start, end = span_of_bins(bounds)
         product = Product(
             product_id=identity,
             type=record.type,
             level="L1",
             origin=record.origin,
-            start=to_datetime(bounds.min()),
-            end=to_datetime(bounds.max()),
+            start=start,
+            end=end,
             version=version,
             content_sha256=content,
             n_times=ds.sizes["time"],
@@ -273,15 +278,18 @@ class RequestProducts:
             request=record.id,
             request_id=record.request_id,
             complete=record.complete,
+            why=record.why,
         )
         keep = same and sound and before is not None and bool(before.fits)
-        keep = keep and before is not None and is_placed_alike(before, provenance["inputs"])
-        if keep and before is not None and before.complete == record.complete:
+        if keep and before is not None and is_told_alike(before, product):
             product = replace(
                 product, fits=before.fits, fits_sha256=before.fits_sha256, fits_bytes=before.fits_bytes
             )
         else:
-            product = write_request_fits(product, ds, self.archive, part=number, place=place)
+            files = self.catalog.raw_files.get_many(record.sources)
+            product = write_request_fits(
+                product, ds, self.archive, part=number, place=place, sources=files.values()
+            )
         self.catalog.products.save(product)
         if same:
             self.unchanged += 1
@@ -321,10 +329,13 @@ def imported_record(ds: Any, sha256: str) -> ScienceRequest:
     """
     kind, origin = str(ds.attrs["product"]), str(ds.attrs["origin"])
     request, tc_sequence = (int(ds.attrs.get(n, 0)) for n in ("request_id", "tc_sequence"))
-    bounds = ds["time_bounds"].to_numpy()
+    start, end = span_of_bins(ds["time_bounds"].to_numpy())
     name = f"{request:010d}-{tc_sequence:05d}"
     if not request and not tc_sequence:
-        name = f"t{int(ds['scet_coarse'].to_numpy()[0]):010d}-{int(ds['scet_coarse'].to_numpy()[-1]):010d}"
+        first, last = (int(ds["scet_coarse"].to_numpy()[n]) for n in (0, -1))
+        # As `stixlab.ingest.requests.identity_of` has it, where the file tells: those of others do not.
+        data, sent = ds.attrs.get("time_stamp_scet", first), ds.attrs.get("sent_scet", last)
+        name = f"t{int(data):010d}-{int(sent):010d}"
     return ScienceRequest(
         id=f"{kind}_{name}_{origin}",
         type=kind,
@@ -338,7 +349,8 @@ def imported_record(ds: Any, sha256: str) -> ScienceRequest:
         n_damaged=0,
         n_conflicts=0,
         complete=bool(ds.attrs.get("complete", 1)),
-        start=to_datetime(bounds.min()),
-        end=to_datetime(bounds.max()),
+        why=str(ds.attrs.get("incomplete_because", "")),
+        start=start,
+        end=end,
         sources=(sha256,),
     )

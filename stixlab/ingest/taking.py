@@ -117,7 +117,7 @@ class Taker:
             self._see_to_the_lost(ingestor)
             chosen = self.lookout.ready(max_files=_MAX_FILES, max_bytes=_MAX_BYTES)
             copies = [c for c in (self._copy(each, ingestor.catalog) for each in chosen) if c is not None]
-            work = [w for w in (self._begin(c, ingestor.catalog) for c in copies) if w is not None]
+            work = [w for w in (self._begin(c, ingestor) for c in copies) if w is not None]
             if work:
                 ingestor.catalog.arrivals.save([w.arrival for w in work])
                 self._begun |= {w.arrival.arrival_id: w.arrival for w in work}
@@ -173,13 +173,14 @@ class Taker:
             status=ArrivalStatus.WAITING,
         )
 
-    def _begin(self, copy: Spooled, catalog: Any) -> _Work | None:
-        """What is to be done for a copy; None if this content under this path was dealt with before."""
-        candidate = copy.candidate
+    def _begin(self, copy: Spooled, ingestor: Ingestor) -> _Work | None:
+        """What is to be done for a copy; None if this content under this path was dealt with before, and is stored."""
+        candidate, catalog = copy.candidate, ingestor.catalog
         record = self._record(candidate, copy.sha256)
         if record.path in candidate.folder.known:
             known = catalog.arrivals.get(record.arrival_id)
-            if known is not None and known.status in (ArrivalStatus.TAKEN, ArrivalStatus.REPEATED):
+            done = known is not None and known.status in (ArrivalStatus.TAKEN, ArrivalStatus.REPEATED)
+            if known is not None and done and not _is_lost(record.sha256, ingestor):
                 catalog.arrivals.save([replace(known, **copy.signature._asdict())])
                 self.lookout.drop(candidate, known=copy.signature)
                 return None
@@ -277,13 +278,14 @@ class Taker:
             reason = result.error.replace(str(work.copy.path), arrival.path)
             return replace(arrival, status=ArrivalStatus.SET_ASIDE, reason=reason, ingested=now)
         status = ArrivalStatus.TAKEN if result.status == "new" else ArrivalStatus.REPEATED
+        reason = "; ".join(result.findings[-1:]) if result.status == "repaired" else ""
         seconds = self.lookout.clock() - work.copy.candidate.arrived
         if work.again:
             seconds = max(seconds, (now - arrival.first_seen).total_seconds())
             raw_file = catalog.raw_files.get(arrival.sha256)
             if raw_file is not None and raw_file.received > arrival.first_seen - _SECOND:
                 status = ArrivalStatus.TAKEN
-        return replace(arrival, status=status, ingested=now, seconds=round(seconds, 3))
+        return replace(arrival, status=status, reason=reason, ingested=now, seconds=round(seconds, 3))
 
     def _see_to_the_lost(self, ingestor: Ingestor) -> None:
         """End what was begun by a process that was killed, and is not in its folder any more."""
@@ -308,7 +310,7 @@ class Taker:
                 del self._begun[each.arrival_id]
                 self._tell(gone)
                 continue
-            work = self._begin(copy, ingestor.catalog)
+            work = self._begin(copy, ingestor)
             if work is not None:
                 ingestor.catalog.arrivals.save([work.arrival])
                 self._begun[work.arrival.arrival_id] = work.arrival
@@ -331,3 +333,8 @@ class Taker:
                 )
                 return Spooled(candidate, signature, target, arrival.sha256)
         return None
+
+
+def _is_lost(sha256: str, ingestor: Ingestor) -> bool:
+    """Whether a file is catalogued whose content is missing or damaged: taking it again repairs it."""
+    return ingestor.catalog.raw_files.get(sha256) is not None and not ingestor.archive.is_raw_sound(sha256)

@@ -24,7 +24,7 @@ from stixlab.pipeline.dependencies import (
 )
 from stixlab.pipeline.discovery import find_pipelines
 
-__all__ = ["queue_runs", "runs_for_days"]
+__all__ = ["queue_runs", "runs_for_days", "withdraw_older"]
 
 _TRIGGER = "product"
 
@@ -67,11 +67,11 @@ def queue_runs(catalog: Any, runs: Iterable[Run]) -> list[str]:
     wanted = [run for run in runs if run.status is not RunStatus.SUCCEEDED]
     added = [run for run in wanted if catalog.runs.enqueue(run)]
     if added:
-        _withdraw_older(catalog, wanted)
+        withdraw_older(catalog, wanted)
     return [run.run_id for run in wanted if not run.after]
 
 
-def _withdraw_older(catalog: Any, wanted: Iterable[Run]) -> None:
+def withdraw_older(catalog: Any, wanted: Iterable[Run]) -> None:
     """Take out of the queue what would read products that have been replaced since.
 
     These are runs of the same pipeline and parameters as one of the wanted, which products asked for and

@@ -23,6 +23,8 @@ class Action(StrEnum):
     """Removed for good by the rules of retention."""
     RESTORE = "restore"
     """Archive and catalogue were made from a backup."""
+    MIGRATE = "migrate"
+    """Archive and catalogue of an older version were brought up to date."""
 
 
 @dataclass(frozen=True)

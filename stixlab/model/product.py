@@ -25,7 +25,8 @@ class Product:
     start: datetime
     """UTC, start of the first bin."""
     end: datetime
-    """UTC, end of the last bin."""
+    """UTC, end of the last bin, rounded up to a millisecond; of a time without length a millisecond more, so that
+    ``[start, end)`` holds all."""
     version: int
     """Counts up when the content changes."""
     content_sha256: str
@@ -49,4 +50,6 @@ class Product:
     request_id: int = 0
     """Number of the data request; 0 if it has none, and for products of a day."""
     complete: bool = True
-    """Whether all packets of the data request have been received."""
+    """Whether nothing is known to be missing: of a data request all packets were received, of a day there is no gap."""
+    why: str = ""
+    """What is missing, in words; empty if nothing is known to be."""

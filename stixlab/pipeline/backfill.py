@@ -6,7 +6,6 @@ again, what failed is.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -19,8 +18,8 @@ from typing import Any
 from stixlab.errors import ParameterError, PipelineError
 from stixlab.model.run import Run, RunStatus
 from stixlab.pipeline.cache import plan_run
-from stixlab.pipeline.declaration import FLARE_LIST, PipelineSpec
-from stixlab.pipeline.inputs import find_inputs_of_many
+from stixlab.pipeline.declaration import PipelineSpec
+from stixlab.pipeline.inputs import find_inputs_of_many, have_data
 from stixlab.pipeline.parameters import check_parameters
 
 __all__ = ["BackFill", "Progress", "plan_backfill", "progress_of", "queue_backfill", "read_step"]
@@ -133,7 +132,7 @@ def plan_backfill(
     starts = [start + n * step for n in range(count)]
     asked = [check_parameters(spec, others | {"start": low, "end": min(low + step, end)}) for low in starts]
     inputs = find_inputs_of_many(catalog, spec, asked)
-    filled = _have_data(catalog, spec, asked)
+    filled = have_data(catalog, spec, asked)
     batch = _batch(spec, asked[0], asked[-1], step)
     runs = [
         plan_run(catalog, spec, parameters, inputs=reads, trigger="back-fill", now=when, occasion=batch, asked_by=asked_by, batch=batch)
@@ -177,15 +176,6 @@ def _check(
         raise ParameterError(
             f"{name}: expected at most {_MOST_RUNS} runs; found {(end - start) / step:.0f}; take a longer step or a shorter range"
         )
-
-
-def _have_data(catalog: Any, spec: PipelineSpec, asked: list[dict[str, Any]]) -> list[bool]:
-    """Whether the range of each run, without a margin, holds a product the pipeline needs."""
-    types = tuple(name for name in spec.needs if name != FLARE_LIST)
-    if not types:
-        return [True] * len(asked)
-    within = dataclasses.replace(spec, margin_s=0.0, needs=types)
-    return [bool(found) for found in find_inputs_of_many(catalog, within, asked)]
 
 
 def _batch(spec: PipelineSpec, first: Mapping[str, Any], last: Mapping[str, Any], step: timedelta) -> str:

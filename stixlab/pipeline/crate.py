@@ -22,7 +22,7 @@ from stixlab.pipeline.declaration import FLARE_LIST
 from stixlab.pipeline.facts import RunFacts, flare_documents
 from stixlab.pipeline.provenance import prov_json
 
-__all__ = ["PROFILES", "write_crate"]
+__all__ = ["CODE_LICENSE", "PROFILES", "left_out", "write_crate"]
 
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
@@ -30,10 +30,12 @@ PROFILES = (
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
 """What such a crate conforms to; without the workflow's file only the first."""
+CODE_LICENSE = "https://spdx.org/licenses/BSD-3-Clause"
+"""Of the notebook and of this package, and so of the crate; what data are under is for their owner to say."""
 _TYPES = {"str": "Text", "int": "Integer", "float": "Float", "bool": "Boolean"}
 
 
-def write_crate(facts: RunFacts, target: Path) -> None:
+def write_crate(facts: RunFacts, target: Path, *, data_license: str = "") -> None:
     """Write a run as RO-Crate, whole or not at all.
 
     Parameters
@@ -42,6 +44,8 @@ def write_crate(facts: RunFacts, target: Path) -> None:
         From `gather_facts`.
     target
         A zip file if its name ends in ``.zip``, else a folder; there must be nothing yet.
+    data_license
+        Address of the licence of the results; empty: none is claimed for them.
 
     Raises
     ------
@@ -53,13 +57,42 @@ def write_crate(facts: RunFacts, target: Path) -> None:
     if target.exists():
         raise ConflictError(f"crate: there is something at {target} already; give another name")
     with _work_folder(target) as work:
-        crate = _build(facts, work / "parts")
+        crate = _build(facts, work / "parts", data_license)
         if target.suffix == ".zip":
             crate.write_zip(work / target.name)
             (work / target.name).rename(target)
         else:
             crate.write(work / "crate")
             (work / "crate").rename(target)
+
+
+def left_out(facts: RunFacts) -> list[str]:
+    """What belongs to a run and is not in its crate, each with the reason.
+
+    Parameters
+    ----------
+    facts
+        From `gather_facts`.
+    """
+    run = facts.run
+    told = []
+    if facts.source is None:
+        told.append(
+            f"{run.pipeline}.ipynb: it was edited since the run, or is gone; the executed notebook is there"
+        )
+    for name, output in sorted(run.outputs.items()):
+        if name == FLARE_LIST and not facts.stand:
+            told.append(f"{name}: other runs have replaced it since")
+        for product in sorted(products_of(output)):
+            if product not in facts.products:
+                told.append(f"{product}: other runs have replaced it since")
+            elif product not in facts.files:
+                told.append(f"{product}: it has no file of its own; it is named with its hash")
+    if run.notebook and facts.executed is None:
+        told.append("the executed notebook: it is gone")
+    if run.started and facts.log is None:
+        told.append("the log: it is gone")
+    return told
 
 
 @contextmanager
@@ -75,7 +108,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _build(facts: RunFacts, parts: Path) -> Any:
+def _build(facts: RunFacts, parts: Path, data_license: str) -> Any:
     from rocrate.rocrate import ROCrate
 
     run = facts.run
@@ -84,6 +117,9 @@ def _build(facts: RunFacts, parts: Path) -> Any:
     crate.description = _summary(facts)
     crate.datePublished = run.finished
     crate.root_dataset["identifier"] = run.run_id
+    crate.root_dataset["license"] = _license(
+        crate, CODE_LICENSE, "Of the notebook and of the software; data are under the terms of their owner."
+    )
     profiles = PROFILES if facts.source is not None else PROFILES[:1]
     crate.root_dataset["conformsTo"] = [
         crate.add(_context(crate, url, "CreativeWork", name=url.rsplit("/", 2)[1])) for url in profiles
@@ -91,6 +127,11 @@ def _build(facts: RunFacts, parts: Path) -> Any:
     tool = _workflow(crate, facts)
     objects = [*_parameters(crate, facts, tool), *_inputs(crate, facts)]
     results = _results(crate, facts, parts)
+    if data_license:
+        terms = _license(crate, data_license, "Of the results.")
+        for each in results:
+            if each.id.startswith("outputs/"):
+                each["license"] = terms
     _add_action(crate, facts, tool, objects, results)
     _add_more(crate, facts, parts)
     return crate
@@ -101,6 +142,11 @@ def _context(crate: Any, identity: str, kind: str | list[str], **properties: Any
 
     kept = {k: v for k, v in properties.items() if v not in ("", None)}
     return ContextEntity(crate, identity, properties={"@type": kind} | kept)
+
+
+def _license(crate: Any, address: str, description: str) -> Any:
+    name = address.rstrip("/").rsplit("/", 1)[-1]
+    return crate.add(_context(crate, address, "CreativeWork", name=name, description=description))
 
 
 def _summary(facts: RunFacts) -> str:
@@ -144,6 +190,7 @@ def _workflow(crate: Any, facts: RunFacts) -> Any:
     workflow = crate.add_workflow(
         facts.source, facts.source.name, properties=properties, main=True, lang=language
     )
+    workflow["license"] = crate.dereference(CODE_LICENSE)
     if facts.spec is not None and facts.spec.authors:
         workflow["author"] = [
             crate.add(_context(crate, f"#author-{n}", "Person", name=name))

@@ -8,12 +8,12 @@ exchanged for the run itself when the upstream run commits.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from stixlab.model.run import Run, RunStatus
 from stixlab.pipeline.cache import plan_run
 from stixlab.pipeline.declaration import FLARE_LIST, ON_NEW_PRODUCT, PipelineSpec
 from stixlab.pipeline.identity import make_run
-from stixlab.pipeline.inputs import find_inputs
+from stixlab.pipeline.inputs import days_of, have_data
 
 __all__ = [
     "Unit",
@@ -30,8 +30,10 @@ __all__ = [
     "cycle_of",
     "dependants_of",
     "follow_ups",
+    "followers_of",
     "in_order",
     "key_of",
+    "overlaps_of",
     "plan_units",
     "runs_waiting_for",
     "units_near",
@@ -99,6 +101,13 @@ def cycle_message(cycle: tuple[str, ...]) -> str:
         f"pipelines {' -> '.join(cycle)}: each runs on what the one before it makes, so that they would run for ever; "
         "give one of them another schedule, or take away what it needs"
     )
+
+
+def overlaps_of(specs: Iterable[PipelineSpec]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What two pipelines may both deliver, by their names: over the same range each replaces what the other made."""
+    known = sorted(specs, key=lambda s: s.name)
+    pairs = {(a.name, b.name): sorted(set(a.delivers) & set(b.delivers)) for a, b in combinations(known, 2)}
+    return {names: tuple(same) for names, same in pairs.items() if same}
 
 
 def steps_of(spec: PipelineSpec) -> int:
@@ -232,11 +241,11 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
     waiting = runs_waiting_for(catalog, run.run_id)
     held = {w.run_id for w in waiting if _waits_for_more(catalog, w, run.run_id)}
     later = {key_of(w) for w in waiting if w.run_id in held}
-    dropped = _followers(planned, {r.run_id for r in planned if not r.after and key_of(r) in later})
+    dropped = followers_of(planned, {r.run_id for r in planned if not r.after and key_of(r) in later})
     wanted = [r for r in planned if r.run_id not in dropped]
     for each in wanted:
         catalog.runs.enqueue(each)
-    for name in _followers(waiting, {run.run_id}) - _followers(waiting, held) - {run.run_id}:
+    for name in followers_of(waiting, {run.run_id}) - followers_of(waiting, held) - {run.run_id}:
         if name not in {r.run_id for r in wanted}:
             catalog.runs.withdraw(name)
     return [r for r in wanted if not r.after]
@@ -266,7 +275,7 @@ def _waits_for_more(catalog: Any, stand_in: Run, done: str) -> bool:
     return any(r is not None and r.status in (RunStatus.QUEUED, RunStatus.RUNNING) for r in rest)
 
 
-def _followers(runs: list[Run], first: set[str]) -> set[str]:
+def followers_of(runs: list[Run], first: set[str]) -> set[str]:
     """Ids of some runs and of those that wait for them, directly or not."""
     found = set(first)
     for _ in runs:
@@ -290,18 +299,13 @@ def _days_of(catalog: Any, run: Run, told: Mapping[str, Any]) -> list[tuple[str,
         spans = []
     days = set()
     for origin, start, end in spans:
-        moment = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        while moment < end:
-            days.add((origin, f"{moment:%Y-%m-%d}"))
-            moment += _DAY
+        days |= {(origin, day) for day in days_of(start, end)}
     return sorted(days)
 
 
 def _has_data(catalog: Any, spec: PipelineSpec, unit: Unit) -> bool:
     """Whether a day, itself, holds something that a pipeline needs."""
-    given = parameters_of(spec, unit)
-    within = dataclasses.replace(spec, margin_s=0.0, needs=tuple(n for n in spec.needs if n != FLARE_LIST))
-    if within.needs and find_inputs(catalog, within, given):
+    if set(spec.needs) - {FLARE_LIST} and have_data(catalog, spec, [parameters_of(spec, unit)])[0]:
         return True
     start = datetime.fromisoformat(unit.day).replace(tzinfo=UTC)
     origin = unit.origin or None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from stixlab.errors import NotInCatalogError, PipelineError
+from stixlab.model.run import Run
 from stixlab.pipeline.redaction import Redaction
 
 __all__ = ["NOTEBOOK_POLICY", "notebook_html"]
@@ -48,6 +50,8 @@ pre {{ overflow-x: auto; margin: 0; padding: .6rem .8rem; font: 13px/1.45 ui-mon
 .raw {{ border: 1px solid #d9dce2 }}
 table {{ border-collapse: collapse; font-size: .9rem }} td, th {{ border: 1px solid #d9dce2; padding: .15rem .5rem; text-align: right }}
 img {{ max-width: 100%; height: auto }}
+.about th, .about td {{ text-align: left; vertical-align: top }} .about td, details code {{ overflow-wrap: anywhere }}
+details {{ margin: .5rem 0; font-size: .9rem }}
 @media (prefers-color-scheme: dark) {{
 body {{ color: #e4e4e8; background: #17181b }} .code {{ background: #22242a }} .err {{ background: #3a1f1d }} img {{ background: #fff }}
 }}
@@ -63,13 +67,15 @@ body {{ color: #e4e4e8; background: #17181b }} .code {{ background: #22242a }} .
 """
 
 
-def notebook_html(path: Path) -> str:
+def notebook_html(path: Path, run: Run | None = None) -> str:
     """An executed notebook as one page, without anything that a browser would execute or fetch.
 
     Parameters
     ----------
     path
         The notebook that a run has kept, of a good or of a failed one.
+    run
+        Its record, which knows attempts and status; without it the notebook tells what it knows.
 
     Returns
     -------
@@ -95,19 +101,67 @@ def notebook_html(path: Path) -> str:
             f"{path.name}: expected an executed notebook; {type(error).__name__}: {error}", path=path
         ) from error
     title = str(about.get("title") or path.stem)
-    page = _PAGE.format(title=escape(title), about=_about(about), cells="\n".join(parts), style=_code_style())
+    page = _PAGE.format(
+        title=escape(title), about=_about(about, run), cells="\n".join(parts), style=_code_style()
+    )
     return Redaction()(page)
 
 
-def _about(said: dict[str, Any]) -> str:
-    """Where the notebook comes from."""
+def _about(said: dict[str, Any], run: Run | None) -> str:
+    """Where the notebook comes from, and what became of its run."""
+    facts = dict(said)
+    if run is not None:
+        facts |= {
+            "status": str(run.status),
+            "attempts": _attempts(run),
+            "error": run.error or said.get("error"),
+        }
+    elif facts.get("finished"):
+        facts["status"] = "failed" if facts.get("error") else "succeeded"
+    facts |= {name: _moment(facts.get(name)) for name in ("started", "finished")}
     rows = [
-        f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(_text(said[name]))}</td></tr>"
-        for name in ("run_id", "parameters", "started", "finished", "machine", "trigger")
-        if said.get(name)
+        f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(_text(facts[name]))}</td></tr>"
+        for name in (
+            "status",
+            "run_id",
+            "parameters",
+            "started",
+            "finished",
+            "attempts",
+            "machine",
+            "trigger",
+        )
+        if facts.get(name)
     ]
-    error = f'<div class="out err"><pre>{escape(str(said["error"]))}</pre></div>' if said.get("error") else ""
-    return (f"<table>{''.join(rows)}</table>" if rows else "") + error
+    table = f'<table class="about">{"".join(rows)}</table>' if rows else ""
+    lists = _folded("inputs", facts.get("inputs")) + _folded("versions", facts.get("versions"))
+    error = (
+        f'<div class="out err"><pre>{escape(str(facts["error"]))}</pre></div>' if facts.get("error") else ""
+    )
+    return table + lists + error
+
+
+def _attempts(run: Run) -> str:
+    tried = (f"attempt {n}: {why}" for n, why in enumerate(run.failures, start=1))
+    return "; ".join([str(run.attempts), *tried]) if run.attempts else ""
+
+
+def _moment(value: Any) -> str:
+    """A time in whole seconds; as it stands if it is none."""
+    try:
+        return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (TypeError, ValueError):
+        return _text(value) if value else ""
+
+
+def _folded(name: str, named: Any) -> str:
+    """Names and what belongs to each, to be opened by who asks; empty if there are none."""
+    if not isinstance(named, dict) or not named:
+        return ""
+    rows = "".join(
+        f"<li><code>{escape(str(k))} {escape(_text(v))}</code></li>" for k, v in sorted(named.items())
+    )
+    return f"<details><summary>{len(named)} {name}</summary><ul>{rows}</ul></details>"
 
 
 def _text(value: Any) -> str:

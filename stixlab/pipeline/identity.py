@@ -17,7 +17,7 @@ from stixlab.pipeline.declaration import PipelineSpec
 from stixlab.pipeline.parameters import check_parameters
 from stixlab.products.program import sha256_of_parts
 
-__all__ = ["code_sha256", "environment_sha256", "make_run", "run_identity", "software_versions"]
+__all__ = ["BY_PEOPLE", "code_sha256", "environment_sha256", "make_run", "run_identity", "software_versions"]
 
 _PACKAGES = ("stixlab", "numpy", "scipy", "xarray", "dask", "zarr", "astropy", "papermill", "ipykernel")
 _CODE = "stixlab code"
@@ -36,7 +36,9 @@ _ASIDE = frozenset(
     )
 )
 """Parts of the package that no result depends on; whatever is not named here decides."""
-_PRIORITY: Mapping[str, int] = {"manual": 10, "back-fill": -10}
+BY_PEOPLE = 10
+"""Priority of runs that people ask for: before those that the data center asks for itself."""
+_PRIORITY: Mapping[str, int] = {"manual": BY_PEOPLE, "back-fill": -10}
 
 
 @cache

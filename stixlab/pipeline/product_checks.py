@@ -15,8 +15,8 @@ from stixlab.errors import PipelineError, StixlabError
 from stixlab.files import sha256_of
 from stixlab.model import Product
 from stixlab.pipeline.ranges import span_of
+from stixlab.products.completeness import span_of_bins
 from stixlab.products.merging import content_sha256
-from stixlab.timing import to_datetime
 from stixlab.vocabulary import FLIGHT, ORIGINS, DatasetSpec, check
 
 __all__ = ["check_product", "is_same_dataset", "level_of", "spec_of"]
@@ -129,9 +129,8 @@ def _dataset_problems(product: Product, archive: StagedArchive) -> list[str]:
     wrong += [f"its dataset says {k} {ds.attrs.get(k)!r}" for k, v in told.items() if ds.attrs.get(k) != v]
     if ds.sizes["time"] != product.n_times:
         wrong.append(f"expected {product.n_times} times; found {ds.sizes['time']}")
-    if not (
-        _near(to_datetime(bounds.min()), product.start) and _near(to_datetime(bounds.max()), product.end)
-    ):
+    start, end = span_of_bins(bounds)
+    if not (_near(start, product.start) and _near(end, product.end)):
         wrong.append(f"its dataset holds {bounds.min()} to {bounds.max()}")
     return wrong
 

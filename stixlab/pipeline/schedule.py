@@ -162,6 +162,7 @@ def due_runs(catalog: Any, specs: Iterable[PipelineSpec], now: datetime) -> list
     """
     from stixlab.model.run import RunStatus
     from stixlab.pipeline.cache import plan_run
+    from stixlab.pipeline.inputs import have_data
 
     due = []
     for spec in specs:
@@ -177,6 +178,8 @@ def due_runs(catalog: Any, specs: Iterable[PipelineSpec], now: datetime) -> list
                 continue
             given = {"start": f"{start:%Y-%m-%dT%H:%M:%S}", "end": f"{end:%Y-%m-%dT%H:%M:%S}"}
         run = plan_run(catalog, spec, given, trigger="schedule", now=now, occasion=slot.isoformat())
-        if run.status is RunStatus.QUEUED and (run.inputs or not spec.is_cached):
+        if run.status is not RunStatus.QUEUED:
+            continue
+        if not spec.is_cached or have_data(catalog, spec, [run.parameters])[0]:
             due.append(run)
     return due

@@ -1,18 +1,20 @@
 """What a pipeline notebook declares about itself, read without running it.
 
 The first cell, raw and tagged ``pipeline``, holds YAML; a code cell tagged ``parameters`` holds
-``name: type = default  # help`` lines. Both are read as text; a wrong declaration is refused with
-file, cell and field.
+``name: type = default  # help`` lines. Both are read as text, and so is the
+rest of the code; a wrong declaration, or code that does not do what it says, is refused with file, cell and field.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
-from stixlab.pipeline.cells import Cell, Place, read_cells
+from stixlab.errors import PipelineError
+from stixlab.pipeline.cells import Place, faults_error, read_cells
+from stixlab.pipeline.code_checks import Declared, check_code
 from stixlab.pipeline.declaration import MANUAL, ON_NEW_PRODUCT, RESULTS, Parameter, PipelineSpec
 from stixlab.pipeline.front_matter import read_front_matter
 from stixlab.pipeline.parameters_cell import read_parameters
@@ -23,6 +25,7 @@ __all__ = ["RESULTS", "Parameter", "PipelineSpec", "json_schema", "read_spec"]
 
 """When a pipeline may run, beside cron lines."""
 _RANGE = {"start", "end"}
+Found = TypeVar("Found")
 
 
 def read_spec(path: Path) -> PipelineSpec:
@@ -36,16 +39,53 @@ def read_spec(path: Path) -> PipelineSpec:
     Raises
     ------
     PipelineError
-        If the file is no notebook or its declaration is wrong; the message names file, cell and field,
-        the attributes `path`, `cell` (from 1) and `field` say it for programs.
+        If the file is no notebook, its declaration is wrong, or its code departs from it; the message names
+        file, cell and field of all that is wrong, the attributes `path`, `cell` (from 1) and `field` say it of the
+        first for programs, `faults` has the errors one by one.
     """
     place = Place(path)
     content, cells = read_cells(place)
-    front = read_front_matter(cells, place)
-    parameters = read_parameters(cells, place, front["parameters"])
-    if not front["window"] and {p.name for p in parameters} >= _RANGE:
-        front["window"] = default_window(front["schedule"])
-    spec = PipelineSpec(
+    wrong: list[PipelineError] = []
+    front = _tried(lambda: read_front_matter(cells, place), wrong)
+    limits = front["parameters"] if front else {}
+    parameters = _tried(lambda: read_parameters(cells, place, limits), wrong)
+    spec = None
+    if front is not None and parameters is not None:
+        spec = _make_spec(path, content, front, parameters)
+        _tried(lambda: _check_together(spec, place), wrong)
+    if cells:
+        wrong += check_code(cells, place, _declared(path.stem, front, parameters))
+    if spec is None or wrong:
+        raise faults_error(sorted(wrong, key=lambda e: int(str(e.details["cell"])) or len(cells) + 1))
+    return spec
+
+
+def _tried(read: Callable[[], Found], wrong: list[PipelineError]) -> Found | None:
+    """What a part of the declaration says; None if it is wrong, which is noted."""
+    try:
+        return read()
+    except PipelineError as error:
+        wrong.append(error)
+        return None
+
+
+def _declared(name: str, front: dict[str, Any] | None, parameters: tuple[Parameter, ...] | None) -> Declared:
+    return Declared(
+        name,
+        parameters=None if parameters is None else tuple(p.name for p in parameters),
+        needs=None if front is None else front["needs"],
+        makes=None if front is None else front["makes"],
+        delivers=None if front is None else (*front["makes"], *front["may_make"]),
+    )
+
+
+def _make_spec(
+    path: Path, content: bytes, front: dict[str, Any], parameters: tuple[Parameter, ...]
+) -> PipelineSpec:
+    window = front["window"]
+    if not window and {p.name for p in parameters} >= _RANGE:
+        window = default_window(front["schedule"])
+    return PipelineSpec(
         name=path.stem,
         path=path,
         title=front["title"],
@@ -61,19 +101,16 @@ def read_spec(path: Path) -> PipelineSpec:
         retries=front["retries"],
         fatal_warnings=front["fatal_warnings"],
         kernel=front["kernel"],
-        window=front["window"],
+        window=window,
         margin_s=front["margin"],
         priority=front["priority"],
         may_make=front["may_make"],
     )
-    place.cell = 1
-    _check_together(spec, place)
-    _check_start(cells, place, path.stem)
-    return spec
 
 
 def _check_together(spec: PipelineSpec, place: Place) -> None:
     """Refuse a declaration of which each field is right and the whole cannot run."""
+    place.cell = 1
     if spec.schedule == MANUAL:
         return
     given = _RANGE | ({"origin"} if spec.schedule == ON_NEW_PRODUCT else set())
@@ -96,25 +133,3 @@ def _check_together(spec: PipelineSpec, place: Place) -> None:
         )
     if spec.window and not spec.has_range:
         raise place.error("window", "expected parameters start and end, which it fills in; found none")
-
-
-def _check_start(cells: Sequence[Cell], place: Place, name: str) -> None:
-    """The notebook must begin its run under its own name, or its results go nowhere."""
-    for number, cell in enumerate(cells, start=1):
-        if cell.kind != "code" or "start_run" not in cell.source:
-            continue
-        place.cell = number
-        try:
-            calls = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)]
-        except (SyntaxError, ValueError) as error:
-            raise place.error("Python", f"cannot be read: {error}") from error
-        for call in calls:
-            if ast.unparse(call.func).endswith("start_run"):
-                first = call.args[0] if call.args else None
-                if isinstance(first, ast.Constant) and first.value == name:
-                    return
-                raise place.error(
-                    "start_run", f"expected the pipeline's name {name!r} first; found {ast.unparse(call)}"
-                )
-    place.cell = 0
-    raise place.error("start_run", f"expected a cell with run = stixlab.start_run({name!r}, ...); found none")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.construction import make_dataset
+from stixlab.datasets.construction import clock_attrs, make_dataset
 from stixlab.datasets.ephemeris import EPHEMERIS
 from stixlab.ephemeris.attitude import Attitude
 from stixlab.ephemeris.orbit import Ephemeris
@@ -92,7 +92,7 @@ def ephemeris_at(bounds: NDArray[np.datetime64], ephemerides: Ephemerides, clock
         level=LEVEL,
         attrs={
             "origin": "flight",
-            "clock": clock.source,
+            **clock_attrs(clock, arrays),
             "orbit_source": place.source,
             "orbit_kind": place.kind,
             "attitude_source": attitude.source,

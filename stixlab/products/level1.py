@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stixlab.datasets.construction import make_dataset
+from stixlab.datasets.construction import clock_attrs, make_dataset
 from stixlab.datasets.registry import BUILDERS, get_spec
 from stixlab.datasets.report import BuildReport
 from stixlab.engineering.calibration import to_physical
@@ -78,8 +78,7 @@ def make_level1(
         if chosen.any():
             part = columns if chosen.all() else columns.select(chosen)
             made += [
-                to_level1(ds, definitions, origin=origin, clock=clock.source)
-                for ds in build(part, clock, report)
+                to_level1(ds, definitions, origin=origin, clock=clock) for ds in build(part, clock, report)
             ]
     return made
 
@@ -95,7 +94,7 @@ def _check_origin(columns: Columns, origin: str) -> None:
         )
 
 
-def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: str) -> xr.Dataset:
+def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: ClockTable) -> xr.Dataset:
     """Level 1 of a level 0 dataset.
 
     Parameters
@@ -107,7 +106,7 @@ def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: s
     origin
         ``flight`` or ``simulated``.
     clock
-        Where the relation of on-board time and UTC comes from.
+        That the times were made with.
 
     Raises
     ------
@@ -124,8 +123,8 @@ def to_level1(ds: xr.Dataset, definitions: Definitions, *, origin: str, clock: s
     attrs = {
         "origin": origin,
         "idb_version": definitions.version,
-        "clock": clock,
         "source_level": "telemetry",
+        **clock_attrs(clock, along),
     }
     return make_dataset(spec, along | others, level="L1", attrs=attrs)
 

@@ -28,6 +28,8 @@ _JOINED = (
     "software_version",
 )
 """Attributes that name sources: of a merged dataset they name all."""
+_WORST = ("clock_accuracy_s",)
+"""Numbers of which the largest holds for all; none where one part does not know."""
 
 
 def unique_order(
@@ -182,6 +184,8 @@ def _merged_attrs(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
             separator = " " if key == "source_sha256" else ", "
             named = {n for p in parts for n in str(p.attrs.get(key, "")).split(separator) if n}
             attrs[str(key)] = separator.join(sorted(named))
+        elif key in _WORST and all(key in p.attrs for p in parts):
+            attrs[str(key)] = max(p.attrs[key] for p in parts)
         elif all(p.attrs.get(key) == value for p in parts[1:]):
             attrs[str(key)] = value
     for key in _JOINED:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.datasets.bins import pack_scheme, unpack_scheme
-from stixlab.datasets.construction import coverage, make_dataset
+from stixlab.datasets.construction import clock_attrs, coverage, make_dataset
 from stixlab.datasets.registry import get_spec
 from stixlab.errors import SchemaError
 from stixlab.idb import Versions
@@ -92,7 +92,7 @@ def make_science_level1(
     along = _CONVERSIONS[product](along, trigger_factor)
     attrs = {k: v for k, v in ds.attrs.items() if k not in ("title", "level", "without_sign")} | {
         "idb_version": versions.at(int(ds.attrs.get("sent_scet", 0))).version,
-        "clock": clock.source,
+        **clock_attrs(clock, along),
         "source_level": "telemetry",
         "time_bin_shift": int(shifted),
         "known_faults": "; ".join(faults),

@@ -14,10 +14,13 @@ from stixlab.errors import TimeError
 from stixlab.timing.kernels import fill_bin_ticks, fill_utc
 from stixlab.timing.leap_seconds import leap_steps, tt_from_utc, utc_from_tt
 
-__all__ = ["FINE_PER_SECOND", "ClockTable", "bin_ticks", "normalise_scet"]
+__all__ = ["CLOCK_DRIFT", "FINE_PER_SECOND", "ClockPart", "ClockTable", "bin_ticks", "normalise_scet"]
 
 FINE_PER_SECOND = 65536
 """Units of the fine part in one on-board second."""
+CLOCK_DRIFT = 2e-7
+"""By how much the rate of the clock changes with the months, s/s: the kernel of 2020-09, continued, was off by
+5.7 s in 2022-11 (8e-8) and 12.6 s in 2024-03 (1.2e-7)."""
 _NS = 1_000_000_000
 _PIECE = 1 << 15
 """Times converted at once, so that what is computed in between stays in the cache."""
@@ -85,6 +88,8 @@ class ClockTable:
     """Where the pieces come from: the name of a kernel, or of the table shipped."""
     accuracy_s: float
     """How far UTC may be off within the span of the table, seconds."""
+    parts: tuple[ClockPart, ...] = ()
+    """Of a clock that was joined of several, in the order of time; none of a clock of one source."""
 
     def __post_init__(self) -> None:
         lengths = {len(self.ticks), len(self.tt_ns), len(self.rate)}
@@ -96,6 +101,36 @@ class ClockTable:
             raise TimeError(
                 f"clock {self.source}: expected pieces in ascending order; found some that go back"
             )
+
+    def source_at(self, ticks: ArrayLike) -> str:
+        """Sources of the pieces that hold at some on-board times, in the order of time.
+
+        Parameters
+        ----------
+        ticks : any shape, 1/65536 s
+        """
+        if not self.parts:
+            return self.source
+        used = np.unique(self._part(ticks)).tolist()
+        return ", ".join(self.parts[i].table.source for i in used)
+
+    def accuracy_at(self, ticks: ArrayLike) -> NDArray[np.float64]:
+        """How far UTC may be off, seconds: what the source says, and behind its end what the rate may have changed.
+
+        Parameters
+        ----------
+        ticks : any shape, 1/65536 s
+        """
+        asked = np.asarray(ticks, dtype=np.int64)
+        if self.parts:
+            found = [p.table.accuracy_at(asked) for p in self.parts]
+            return np.asarray(np.choose(self._part(asked), found), dtype=np.float64)
+        beyond_s = np.maximum(asked - int(self.ticks[-1]), 0) / FINE_PER_SECOND
+        return np.asarray(self.accuracy_s + CLOCK_DRIFT * beyond_s)
+
+    def _part(self, ticks: ArrayLike) -> NDArray[np.intp]:
+        starts = [p.first_ticks for p in self.parts]
+        return np.maximum(np.searchsorted(starts, np.asarray(ticks), side="right") - 1, 0)
 
     def to_utc(self, coarse: ArrayLike, fine: ArrayLike = 0) -> NDArray[np.datetime64]:
         """UTC of on-board times.
@@ -134,12 +169,16 @@ class ClockTable:
         return tuple(np.ascontiguousarray(column).copy() for column in columns)
 
     def _utc_ns(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        return utc_from_tt(self.ticks_to_tt(ticks) + _J2000_NS)
+
+    def ticks_to_tt(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Terrestrial time of on-board times in units of 1/65536 s, nanoseconds past 2000-01-01T12:00:00 TT."""
         piece = self._piece(self.ticks, ticks)
         since = ticks - self.ticks[piece]
         # whole nanoseconds of the nominal rate exactly, the small drift in floating point
         nominal = (since >> 16) * _NS + (((since & 0xFFFF) * _NS + 0x8000) >> 16)
         drift = np.rint(since * ((self.rate[piece] - 1.0) * (_NS / FINE_PER_SECOND))).astype(np.int64)
-        return utc_from_tt(nominal + drift + (self.tt_ns[piece] + _J2000_NS))
+        return np.asarray(nominal + drift + self.tt_ns[piece])
 
     def to_scet(self, utc: ArrayLike) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
         """On-board time (coarse, fine) of UTC, to the nearest 1/65536 s.
@@ -171,3 +210,12 @@ class ClockTable:
             if low == high:
                 return max(int(low) - 1, 0)
         return np.maximum(np.searchsorted(starts, values, side="right") - 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class ClockPart:
+    """One of several clocks that were joined."""
+
+    first_ticks: int
+    """1/65536 s of on-board time from which on it holds."""
+    table: ClockTable

@@ -44,10 +44,13 @@ def keep(lab, number, status, ago_s=60, **facts):
 def test_runs_durations_queue_workers_and_ages_can_be_scraped(client, lab):
     keep(lab, 2, RunStatus.SUCCEEDED)
     keep(lab, 4, RunStatus.FAILED, ago_s=30)
+    keep(lab, 5, RunStatus.FAILED, ago_s=30, pipeline="flare_list")
     keep(lab, 8, RunStatus.QUEUED, ago_s=600)
     keep(lab, 9, RunStatus.RUNNING, worker="h:1:2", lease_until=NOW + timedelta(hours=1))
     end = NOW - timedelta(hours=2)
     lab.catalog.products.save(make_product(start=end - timedelta(hours=1), end=end))
+    context = {"origin": "flight", "start": end - timedelta(days=1), "end": end - timedelta(hours=9)}
+    lab.catalog.products.save(make_product("asp-ephemeris", level="ANC", **context))
     answer, since = client.get("/metrics"), (datetime.now(UTC) - NOW).total_seconds()
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = numbers(answer)
@@ -57,12 +60,14 @@ def test_runs_durations_queue_workers_and_ages_can_be_scraped(client, lab):
     assert found["stixlab_runs", ("pipeline", "flare_list"), ("status", "queued")] == 0
     assert found["stixlab_run_duration_seconds", trial, ("quantile", "0.5")] == pytest.approx(3, abs=0.01)
     assert found["stixlab_run_duration_seconds", trial, ("quantile", "1")] == pytest.approx(4, abs=0.01)
-    assert found["stixlab_pipeline_failing", trial] == 1
+    assert found["stixlab_pipeline_failing", trial] == 0, "there is no such pipeline any more"
+    assert found["stixlab_pipeline_failing", ("pipeline", "flare_list")] == 1
     assert found[("stixlab_queue_length",)] == 1
     assert found[("stixlab_queue_oldest_seconds",)] == pytest.approx(600 + since, abs=60)
     assert found[("stixlab_workers_busy",)] == 1
     age = found["stixlab_product_age_seconds", ("origin", "simulated"), ("type", "ql-lightcurve")]
     assert age == pytest.approx(7200 + since, abs=60)
+    assert found["stixlab_product_age_seconds", ("origin", "flight"), ("type", "asp-ephemeris")] > age
     success = found["stixlab_last_success_timestamp_seconds", trial]
     assert success == pytest.approx((NOW - timedelta(seconds=58)).timestamp(), abs=0.01)
 

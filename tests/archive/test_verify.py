@@ -182,8 +182,8 @@ def test_what_nothing_names_is_told_as_spare(kept):
     sha256, _ = archive.store_raw(b"nobody's")
     stray = archive.path("fits/L1/2021/06/05/QL/stray_20210605_V01.fits")
     stray.write_bytes(b"")
-    older = archive.path(catalog.products.find()[0].fits.replace("_V01", "_V00"))
-    older.write_bytes(b"")  # an older version is no stray
+    for version in ("_V00", "_V00U", "_V01U"):  # an older version is no stray, nor is one that was incomplete
+        archive.path(catalog.products.find()[0].fits.replace("_V01", version)).write_bytes(b"")
     found = verify(kept)
     assert found.ok
     assert found.spare == ["fits/L1/2021/06/05/QL/stray_20210605_V01.fits", f"raw/{sha256[:2]}/{sha256}"]

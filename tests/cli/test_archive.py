@@ -1,11 +1,17 @@
 """The keeper's commands, from an ingest to a restored installation."""
 
 import json
+import shlex
 
 import pytest
 from click.testing import CliRunner
 
+from stixlab import factory
+from stixlab.cli.archive import migrate_command
 from stixlab.cli.main import cli
+from stixlab.model import Action
+from tests.support.chain import chain_of
+from tests.support.cli import invoke, opening
 from tests.support.light_curves import day_of_packets
 
 
@@ -42,13 +48,17 @@ def test_what_a_keeper_does(call, tmp_path):
     assert one not in call("products")[1]
     assert lines(call("trash", "list", "--json")[1])[0]["reason"] == "a test"
     assert "shown again" in call("trash", "restore", one, "--reason", "done")[1]
-    assert "deleted" in call("trash", "delete", one, "--reason", "a test")[1]
+    deleted = call("trash", "delete", one, "--reason", "a test")[1]
+    assert "deleted" in deleted
+    cure = shlex.split(deleted.split("`")[1])
+    assert cure[0] == "stixlab"
     (gone,) = lines(call("trash", "list", "--json")[1])
     assert gone["product"] == one
 
     backup = str(tmp_path / "b.tgz")
     assert lines(call("backup", backup, "--json")[1])[0]["documents"]["products"] == 1
-    assert "back" in call("trash", "restore", gone["id"], "--reason", "done")[1]
+    assert gone["id"] in cure
+    assert "back" in call(*cure[1:])[1]
     actions = [e["action"] for e in lines(call("audit", "--json")[1])]
     assert actions == ["bring back", "delete", "show", "hide"]
 
@@ -92,3 +102,31 @@ def test_commands_of_a_reader_are_refused(call, monkeypatch):
 def test_a_wrong_use_is_told(call):
     assert call("doctor", "--repair")[0] == 2
     assert call("trash", "hide", "a")[0] == 2
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_migration_is_in_the_audit_trail(tmp_path, monkeypatch, damaged):
+    """With its steps, or what held it back; the same again, which does nothing, is not."""
+    blocks = day_of_packets(seed=5, n_packets=2, start="2021-06-05T00:01:00")
+    chain = chain_of(tmp_path, *blocks)
+    (raw,) = chain.catalog.raw_files.find()
+    path = chain.archive.path(f"packets/{raw.sha256[:2]}/{raw.sha256}.packets")
+    path.rename(path.with_suffix(".npz"))
+    chain.archive.path("schema.json").unlink()
+    chain.catalog.set_schema_version(1)
+    if damaged:
+        chain.archive.path(f"raw/{raw.sha256[:2]}/{raw.sha256}").unlink()
+    monkeypatch.setenv("STIXLAB_HOME", str(chain.home))
+    monkeypatch.setattr(factory, "open_ingestor", opening(lambda _progress=None: chain.ingestor))
+    invoke(migrate_command, status=1 if damaged else 0)
+    (entry,) = chain.catalog.audit.find()
+    assert (entry.action, entry.subject) == (Action.MIGRATE, "archive")
+    assert entry.who
+    assert entry.reason == (
+        "begun; some raw files cannot be read" if damaged else "archive and catalogue of version 1 to 2"
+    )
+    assert entry.details["n_files"] == (0 if damaged else 1)
+    assert len(entry.details["problems"]) == int(damaged)
+    if not damaged:
+        assert "nothing to do" in invoke(migrate_command).stdout
+        assert len(chain.catalog.audit.find()) == 1

@@ -53,7 +53,7 @@ def home(tmp_path_factory) -> Home:
     assert json.loads(truth.read_text())["flares"] == simulated["flares"]
     (report,) = home.json("ingest", "telemetry")
     assert report["ok"]
-    assert report["files"] == {"total": 2, "new": 2, "repeated": 0, "failed": 0}
+    assert report["files"] == {"total": 2, "new": 2, "repeated": 0, "repaired": 0, "failed": 0}
     assert [r["status"] for r in report["runs"]] == ["succeeded"]
     return home
 
@@ -114,7 +114,7 @@ def test_wrong_parameters_are_refused_before_anything_starts(home, arguments, wo
 def test_status_and_doctor(home):
     (status,) = home.json("status")
     assert status["running"] is False
-    assert {d["product"] for d in status["data"]} == MADE | {"ql-tmstatusflarelist"}
+    assert {d["product"] for d in status["data"]} == MADE | {"ql-tmstatusflarelist", "flare-list"}
     assert all(f["ok"] for f in home.json("doctor"))
     assert "simulated" in home.run("status").stdout
 

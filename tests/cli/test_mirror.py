@@ -63,3 +63,12 @@ def test_a_copy_is_verified_without_its_archive(archive, tmp_path):
 def test_no_address_is_wrong(tmp_path):
     done = call("--to", tmp_path / "copy")
     assert isinstance(done.exception, ParameterError)
+
+
+def test_a_file_that_is_too_large_gives_status_one_and_the_cure(archive, tmp_path):
+    call_of = (archive.url + "/data/fits/", "--to", tmp_path / "copy", "--delay", 0, "--most-bytes")
+    done = call(*call_of, 1000)
+    assert done.exit_code == 1
+    assert "expected a file of at most 1000 bytes" in done.stdout
+    assert call(*call_of, 2880).exit_code == 0
+    assert call(*call_of, 0).exit_code == 2

@@ -27,11 +27,23 @@ def test_a_time_is_converted_with_source_and_accuracy_told(call):
     assert (row["scet"], row["kind"], row["accuracy_s"]) == ("0664146182:58990", "pairs", 0.5)
 
 
-def test_a_kernel_that_ends_before_is_told_of(call, monkeypatch, real_data):
+def test_a_clock_that_was_not_synchronised_is_told(call):
+    text = f"{(1 << 31) + 664_146_182}:58990"
+    done = call("convert-time", text)
+    assert done.stdout == "2021-01-16T21:03:51.361687Z\n"
+    assert "(pairs), not synchronised: the top bit of the on-board time is set" in done.stderr
+    assert "accurate" not in done.stderr
+    row = json.loads(call("convert-time", text, "--json").stdout)
+    assert (row["synchronised"], row["accuracy_s"], row["scet"]) == (False, None, text)
+
+
+def test_behind_a_kernel_that_ends_before_the_table_is_told(call, monkeypatch, real_data):
     monkeypatch.setenv("STIXLAB_SPICE", str(real_data / "spice" / "stix_min.tm"))
-    done = call("convert-time", "2024-03-01")
-    assert "(kernel)" in done.stderr
-    assert "by clock table of stixlab (pairs)" in done.stderr
+    done = call("convert-time", "2020-08-01", "2024-03-01")
+    assert (
+        "2020-08-01: clock: solo_ANC_soc-sclk_20200922_V01.tsc (kernel), accurate to 0.001 s" in done.stderr
+    )
+    assert "2024-03-01: clock: clock table of stixlab (pairs), accurate to 0.5 s" in done.stderr
 
 
 @pytest.mark.slow

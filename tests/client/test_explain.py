@@ -10,7 +10,7 @@ import pytest
 
 from stixlab.errors import AccessError, NotInCatalogError
 from stixlab.settings import Settings
-from stixlab.telemetry.writers import write_binary
+from stixlab.telemetry.writers import write_binary, write_edds_xml, write_hex, write_moc_ascii
 from tests.support.chain import Chain, new_chain
 from tests.support.packets import light_curves
 from tests.support.records import flare
@@ -170,7 +170,7 @@ def test_a_flare_is_found_whatever_its_origin(chain, monkeypatch):
     with pytest.raises(NotInCatalogError, match="there is nothing called"):
         chain.lab.explain("2101010707_flight")
     chain.catalog.flares.save(replace(simulated, origin="flight"))
-    with pytest.raises(NotInCatalogError, match="2 origins .*: 2101010707_flight, 2101010707_simulated;"):
+    with pytest.raises(NotInCatalogError, match=r"2 origins .*: 2101010707_flight, 2101010707_simulated;"):
         chain.lab.explain("2101010707")
     assert chain.lab.explain("2101010707_flight").record["origin"] == "flight"
 
@@ -234,3 +234,31 @@ def test_a_text_file_is_explained_by_its_bytes_too(tmp_path):
     assert f"packet {chain.lab.explain(product.product_id).sources[0].packets.ids()[0]}: byte 0" in str(
         chain.lab.explain(product.product_id)
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "write"),
+    [("xml", write_edds_xml), ("hex", write_hex), ("ascii", write_moc_ascii), ("binary", write_binary)],
+)
+def test_of_a_text_both_lengths_are_told(tmp_path, form, write):
+    """Where a packet stands in a file of digits, and how many digits of it are there."""
+    chain = new_chain(tmp_path / "home")
+    block = light_curves(3)
+    path = tmp_path / f"a.{form}"
+    write(block, path)
+    assert not chain.ingest(path).failed
+    (product, *_) = chain.catalog.products.find(type="ql-lightcurve")
+    record = replace(flare(), start=product.start, peak=product.start, end=product.end, products=(product.product_id,), run_id="")  # fmt: skip
+    chain.catalog.flares.save(record)
+    packet = chain.lab.explain(product.product_id).sources[0].packets.ids()[0]
+    for name in (product.product_id, record.flare_id, packet):
+        found = chain.lab.explain(name)
+        content = path.read_bytes()
+        for each in found.as_document()["sources"][0]["packets"]:
+            offset, n_bytes, digits = (each[k] for k in ("offset_bytes", "length_bytes", "hex_digits"))
+            assert digits == (0 if form == "binary" else 2 * n_bytes)
+            there = content[offset : offset + (digits or n_bytes)]
+            there = bytes.fromhex(there.decode()) if digits else there
+            assert there in {block.packet(i) for i in range(3)}
+        told = f"{n_bytes} bytes, {2 * n_bytes} hexadecimal digits in the file"
+        assert (told in str(found)) is (form != "binary")

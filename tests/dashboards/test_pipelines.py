@@ -2,8 +2,9 @@
 
 import pytest
 
+from stixlab.client.overview import look_over
 from stixlab.dashboards.pages import AppPage
-from stixlab.dashboards.pipelines import View
+from stixlab.dashboards.pipelines import View, summary_html
 from stixlab.errors import CatalogError
 from stixlab.model import RunStatus
 from stixlab.pipeline.spec import read_spec
@@ -49,6 +50,27 @@ def test_the_public_page_tells_numbers_ages_and_reasons(view, lab):
         "asked for 2 hours ago", "simulated",
     ):  # fmt: skip
         assert words in page.html, words
+
+
+def test_a_failure_is_marked_beside_the_name_and_the_red_number_leads_to_it(view, lab):
+    lab.catalog.runs.save(make_run(1, RunStatus.FAILED))
+    html = view().page().html
+    assert 'A trial <span class="tag bad">last run failed</span>' in html
+    assert '<tr id="pipeline-trial">' in html
+    assert 'last run failed: <a href="#pipeline-trial">trial</a>' in html
+    assert html.count("card number bad") == 1
+    lab.catalog.runs.save(make_run(2, RunStatus.SUCCEEDED, finished=NOW))
+    html = view().page().html
+    assert "bad" not in html, "it runs again: the number of what failed is no alarm"
+    assert "#pipeline-" not in html
+
+
+def test_a_pipeline_that_is_gone_or_declared_wrongly_is_told_as_such(lab):
+    lab.catalog.runs.save(make_run(1, RunStatus.FAILED, pipeline="old"))
+    html = summary_html(look_over(lab.catalog, {}, wrong=["odd"], now=NOW))
+    assert 'old <span class="tag gone">removed</span>' in html
+    assert 'odd <span class="tag bad">declared wrongly</span>' in html
+    assert "last run failed" not in html
 
 
 def test_the_public_page_names_no_parameter_person_machine_or_error(view, lab):

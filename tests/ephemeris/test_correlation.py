@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stixlab.ephemeris import load_clock
+from stixlab.ephemeris.clock import read_sclk
 from stixlab.ephemeris.correlation import EDDS, KERNEL, PAIRS, Clocks, clock_from_edds, clock_from_pairs
 from stixlab.errors import TimeError
 from stixlab.timing import parse_scet
@@ -24,7 +25,7 @@ PUBLISHED = [
 
 @pytest.fixture
 def kernel(real_data: Path):
-    return load_clock(real_data / "spice" / "stix_min.tm")
+    return read_sclk(real_data / "spice" / "solo_ANC_soc-sclk_20200922_V01.tsc")
 
 
 def test_a_kernel_answers_for_its_time_and_pairs_behind_it(kernel) -> None:
@@ -34,6 +35,16 @@ def test_a_kernel_answers_for_its_time_and_pairs_behind_it(kernel) -> None:
     assert answer.source.tolist() == [kernel.source, load_clock().source]
     assert answer.accuracy_s[0] == kernel.accuracy_s
     assert answer.utc[0] == kernel.to_utc(645_000_000)
+
+
+def test_a_joined_clock_is_taken_apart_again(real_data: Path, kernel) -> None:
+    """As `load_clock` gives it: the same answers as of its parts."""
+    asked = [645_000_000, 655_000_000, parse_scet(PUBLISHED[1][1])[0], 900_000_000]
+    joined, apart = Clocks.of(load_clock(real_data / "spice" / "stix_min.tm")), Clocks.of(kernel)
+    for name in ("utc", "accuracy_s", "source", "kind"):
+        assert getattr(joined.to_utc(asked), name).tolist() == getattr(apart.to_utc(asked), name).tolist(), (
+            name
+        )
 
 
 @pytest.mark.parametrize(("utc", "scet"), PUBLISHED)

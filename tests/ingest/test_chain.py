@@ -55,7 +55,7 @@ def test_the_lb_day_gives_two_days_of_light_curve(chain, real_data):
         fits = chain.archive.path(product.fits)
         assert hashlib.sha256(fits.read_bytes()).hexdigest() == product.fits_sha256
         assert fits.parent.relative_to(chain.archive.root).parts[:2] == ("fits", "L1")
-    assert chain.archive.path("fits/L1/2021/01/17/QL/solo_L1_stix-ql-lightcurve_20210117_V01.fits").is_file()
+    assert chain.archive.path("fits/L1/2021/01/17/QL/solo_L1_stix-ql-lightcurve_20210117_V01U.fits").is_file()
 
 
 def test_the_stored_day_equals_the_official_level_0(chain, real_data):
@@ -170,7 +170,7 @@ def test_a_changed_day_is_a_new_version_and_the_old_file_stays(chain, lb_packets
     (product,) = chain.catalog.products.find(type="ql-lightcurve", start=None)
     assert product.version == 2
     folder = chain.archive.path(product.fits).parent
-    assert sorted(p.name[-8:] for p in folder.iterdir()) == ["V01.fits", "V02.fits"]
+    assert sorted(p.name[-9:] for p in folder.iterdir()) == ["V01U.fits", "V02U.fits"]
 
 
 def test_dirt_costs_only_itself(chain, lb_packets, tmp_path):

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from astropy.io import fits
 
+from stixlab.ingest.reprocess import reprocess
 from tests.support.chain import Chain, new_chain
+from tests.support.science import aspect_burst, pixel_request
 
 CPD = "l1/sci/solo_L1_stix-sci-xray-cpd_20200505T235959-20200506T000019_V01_0087031809-50883.fits"
 SPEC = "l1/sci/solo_L1_stix-sci-xray-spec_20200505T235959-20200506T000019_V01_0087031812-50886.fits"
@@ -49,3 +52,55 @@ def test_packets_come_before_an_imported_product(chain, real_data, tmp_path):
     other.write_bytes((real_data / CPD).read_bytes() + bytes(2880))
     chain.ingestor.import_files([other])
     assert chain.catalog.products.find() == [ours]
+
+
+def test_a_burst_of_our_own_is_the_same_request_when_it_is_imported(chain, tmp_path):
+    """It has no number: time and sending decide, which the header tells."""
+    source = new_chain(tmp_path / "source")
+    (tmp_path / "a.bin").write_bytes(aspect_burst(3).data.tobytes())
+    assert not source.ingest(tmp_path / "a.bin").failed
+    (made,) = source.catalog.products.find()
+    path = source.archive.path(made.fits)
+    assert not chain.ingestor.import_files([path]).failed
+    (imported,) = chain.catalog.products.find()
+    assert (imported.product_id, imported.content_sha256) == (made.product_id, made.content_sha256)
+    assert not source.ingestor.import_files([path]).failed
+    assert source.catalog.products.find() == [made], "not a second time in its own archive"
+    header = fits.getheader(chain.archive.path(imported.fits))
+    assert header["PARENT"] == path.name
+    assert "RAW_FILE" not in header
+
+
+def test_an_import_under_a_name_of_earlier_is_renamed_not_doubled(chain, tmp_path):
+    source = new_chain(tmp_path / "source")
+    (tmp_path / "a.bin").write_bytes(aspect_burst(3).data.tobytes())
+    source.ingest(tmp_path / "a.bin")
+    (made,) = source.catalog.products.find()
+    chain.ingestor.import_files([source.archive.path(made.fits)])
+    (imported,) = chain.catalog.products.find()
+    former = "sci-aspect-burst_t0001234567-0001234599_flight"
+    inputs = imported.provenance["inputs"] | {"code": "older"}
+    old = replace(imported, product_id=f"L1_{former}", request=former)
+    chain.catalog.products.save(replace(old, provenance=old.provenance | {"inputs": inputs}))
+    chain.catalog.products.delete(imported.product_id)
+    reprocess(chain.ingestor)
+    (again,) = chain.catalog.products.find()
+    assert (again.product_id, again.request) == (imported.product_id, imported.request)
+    assert chain.archive.replaced_s(again.zarr) == 0
+
+
+def test_an_incomplete_request_is_still_incomplete_when_it_is_imported(chain, tmp_path):
+    source = new_chain(tmp_path / "source")
+    block = pixel_request(5).select([0, 1, 4])
+    (tmp_path / "a.bin").write_bytes(block.data[block.offsets[0] : block.offsets[-1]].tobytes())
+    source.ingest(tmp_path / "a.bin")
+    (made,) = source.catalog.products.find()
+    (request,) = source.catalog.requests.find()
+    assert (made.complete, made.why) == (False, request.why)
+    assert made.why
+    header = fits.getheader(source.archive.path(made.fits))
+    assert (header["INCOMPL"], header["RAW_FILE"]) == (made.why, "a.bin")
+    chain.ingestor.import_files([source.archive.path(made.fits)])
+    (imported,) = chain.catalog.products.find()
+    assert (imported.product_id, imported.complete, imported.why) == (made.product_id, False, made.why)
+    assert "V01U" in imported.fits

@@ -162,3 +162,30 @@ def test_a_step_is_read_as_written(text, step):
 def test_a_step_that_cannot_be_is_refused(text):
     with pytest.raises(ParameterError, match="1d, 6h or 30min"):
         read_step(text)
+
+
+def past_midnight(day):
+    """The product of a day as archives have it: its last sample ends a little after midnight."""
+    made = product(day)
+    return dataclasses.replace(made, end=made.end + timedelta(seconds=0.477))
+
+
+def test_a_sample_that_ends_past_midnight_is_no_data_of_the_next_day(spec):
+    catalog = MemoryCatalog()
+    catalog.products.save(past_midnight("2022-03-04"))
+    found = plan(catalog, spec)
+    assert [r.parameters["start"] for r in found.runs] == ["2022-03-04"]
+    assert found.empty == ("2022-03-01", "2022-03-02", "2022-03-03", "2022-03-05")
+
+
+def test_a_request_of_some_seconds_is_data(spec):
+    catalog = MemoryCatalog()
+    short = product("2022-03-02")
+    catalog.products.save(dataclasses.replace(short, end=short.start + timedelta(seconds=8)))
+    assert [r.parameters["start"] for r in plan(catalog, spec).runs] == ["2022-03-02"]
+
+
+def test_what_is_needed_beside_products_does_not_make_data(catalog, tmp_path):
+    front = FRONT.replace("[ql-lightcurve]", "[ql-lightcurve, kernels]")
+    spec = read_spec(write_notebook(tmp_path, FIND, SAVE, front=front))
+    assert plan(catalog, spec).empty == ("2022-03-03",)

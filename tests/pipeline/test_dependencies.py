@@ -1,6 +1,7 @@
 """Pipelines that follow products and each other: order, stand-ins, exchange, circles."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +17,7 @@ from stixlab.pipeline.outputs import Output, range_of
 from stixlab.pipeline.runner import Execution
 from tests.support.catalogs import flare, product, succeed
 from tests.support.pipelines import FIND, FRONT, SAVE, write_notebook
+from tests.support.runs import make_run
 
 DAY = ("ql-lightcurve", "flight", "2022-03-01")
 
@@ -34,8 +36,7 @@ def catalog():
 
 def write(folder, name, needs, makes, schedule="on new product", *, more="margin: 0 s\n"):
     front = FRONT.replace("[flare-list]", f"[{makes}]").replace("[ql-lightcurve]", f"[{needs}]")
-    start = f'run = stixlab.start_run("{name}", start=start, end=end, origin=origin)'
-    write_notebook(folder, FIND, SAVE, name=name, front=f"{front}schedule: {schedule}\n{more}", start=start)
+    write_notebook(folder, name=name, front=f"{front}schedule: {schedule}\n{more}")
 
 
 def chain(folder):
@@ -334,3 +335,13 @@ def test_what_waits_for_a_run_that_failed_fails_with_it_and_comes_back_with_it(p
     pretended.catalog.runs.retry(failed.run_id)
     assert pretended.worker().do_next().status is RunStatus.SUCCEEDED
     assert "counts" in names(queued(pretended.catalog).values())
+
+
+def test_a_product_that_ends_past_midnight_is_followed_on_its_own_day_alone(catalog, folder):
+    write(folder, "counts", "ql-lightcurve", "hk-mini")
+    made = product("2022-03-01", "b")
+    made = dataclasses.replace(made, end=made.end + timedelta(seconds=0.477))
+    catalog.products.save(made)
+    outputs = {"ql-lightcurve": {"kind": "products", "products": {made.product_id: made.content_sha256}}}
+    done = make_run(pipeline="maker", outputs=outputs)
+    assert [r.parameters["start"] for r in follow_ups(catalog, folder, done)] == ["2022-03-01"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stixlab.errors import PipelineError
 from stixlab.model import RunStatus
 from tests.support.faults import STAGE, assert_red, plain_papermill, run_once, stage, write_trial
 
@@ -45,7 +46,7 @@ FAULTS = [
     Fault("compiled code crashes", ["os.kill(os.getpid(), 11)", STAGE], DEAD, ("cell 4", "SIGSEGV")),
     Fault("a cell raises", ['raise ValueError("no \x1b[31mpixel")', STAGE], RAISED, ("cell 4: ValueError: no pixel", "traceback")),
     Fault("a cell raises and may", ["1 / 0", STAGE], RAISED, ("cell 4: ZeroDivisionError",), tags={4: ["raises-exception"]}),
-    Fault("a cell is no Python", ["def f(:", STAGE], RAISED, ("cell 4: SyntaxError",)),
+    Fault("a cell makes code that is no Python", ["exec('def f(:')", STAGE], RAISED, ("cell 4: SyntaxError",)),
     Fault("sys.exit(0)", [STAGE, "sys.exit(0)", "1 / 0"], FINE, ("cell 5", "SystemExit")),
     Fault("sys.exit(0) at the end", [STAGE, "sys.exit(0)"], FINE, ("cell 5", "SystemExit: 0", "remove the exit")),
     Fault("exit in the middle", ["exit()", STAGE], EITHER, ("cell 4", "exit()", "remove the exit")),
@@ -91,6 +92,21 @@ def test_a_fault_in_the_kernel_makes_the_run_red(center, fault):
     )
     assert_red(center, run_once(center), *fault.words, again=fault.again)
     assert plain_papermill(path, center.folder / "plain") in fault.papermill.split(" or ")
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("def f(:", "cell 4, Python: cannot be read: line 1"),
+        ('run.save("flares", [])', "did you mean 'flare-list'"),
+    ],
+)
+def test_what_the_text_shows_is_refused_before_a_kernel_starts(center, cell, words):
+    path = write_trial(center.pipelines, cell, STAGE)
+    with pytest.raises(PipelineError, match=words):
+        center.queue()
+    assert center.catalog.runs.find() == []
+    assert plain_papermill(path, center.folder / "plain") == RAISED
 
 
 def test_the_same_without_a_fault_is_green(center):

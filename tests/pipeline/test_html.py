@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stixlab.errors import NotInCatalogError, PipelineError
+from stixlab.model import RunStatus
 from stixlab.pipeline.html import notebook_html
 from tests.support.examples import examples
+from tests.support.runs import make_run
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -86,6 +88,40 @@ def test_text_code_and_outputs_are_shown(tmp_path):
     assert f"data:image/png;base64,{PIXEL}" in html
     assert "<td>7</td>" in html
     assert read(html).active == []
+
+
+def test_what_became_of_the_run_stands_above_the_cells(tmp_path):
+    facts = {
+        "run_id": "trial-1", "inputs": {"L1_b": "b" * 64, "L1_a": "a" * 64}, "versions": {"stixlab": "1.2", "numpy": "2"},
+        "started": "2026-03-04T10:00:01.345678+00:00", "finished": "2026-03-04T10:01:31.345678+00:00",
+    }  # fmt: skip
+    html = page(tmp_path, code("the_first_cell = 1"), **facts)
+    text = "".join(read(html).text)
+    for words in (
+        "succeeded",
+        "2026-03-04 10:00:01 UTC",
+        "2026-03-04 10:01:31 UTC",
+        "L1_a",
+        "b" * 64,
+        "numpy 2",
+    ):
+        assert words in text[: text.index("the_first_cell")], words
+    assert ".345678" not in text, "nobody reads microseconds, and they do not fit on a phone"
+    assert "failed" in "".join(read(page(tmp_path, code(), **facts, error="too hot")).text)
+
+
+def test_the_record_of_the_run_says_more_than_its_notebook(tmp_path):
+    path = tmp_path / "trial.ipynb"
+    path.write_text(json.dumps({"cells": [], "metadata": {"stixlab": {"run_id": "x"}}, "nbformat": 4}))
+    run = make_run(1, RunStatus.FAILED, attempts=2, failures=("too <warm>",), error="too hot")
+    text = "".join(read(notebook_html(path, run)).text)
+    for words in ("failed", "2; attempt 1: too <warm>", "too hot"):
+        assert words in text
+
+
+@pytest.mark.parametrize("odd", ["noon", 3, None, ["x"]])
+def test_a_time_that_is_none_is_shown_as_it_stands(tmp_path, odd):
+    assert "trial" in page(tmp_path, code(), started=odd, finished=odd, inputs=odd, versions=odd)
 
 
 @pytest.mark.parametrize(

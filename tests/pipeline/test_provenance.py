@@ -1,24 +1,29 @@
 """What is told of a run: PROV, research object, explanation; read back with the packages that know the forms."""
 
 import dataclasses
+import importlib.metadata
 import json
 import zipfile
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from prov.model import PROV, ProvActivity, ProvDerivation, ProvDocument, ProvEntity, ProvGeneration, ProvUsage
 from rocrate.rocrate import ROCrate
 
+from stixlab import factory
+from stixlab.cli.run_export import export_run_command
 from stixlab.client.explain import explain
 from stixlab.errors import ConflictError, NotInCatalogError
 from stixlab.files import sha256_of
 from stixlab.model import RunStatus
 from stixlab.pipeline.cache import plan_run
-from stixlab.pipeline.crate import PROFILES, write_crate
+from stixlab.pipeline.crate import CODE_LICENSE, PROFILES, left_out, write_crate
 from stixlab.pipeline.discovery import get_pipeline
 from stixlab.pipeline.facts import gather_facts
 from stixlab.pipeline.provenance import prov_document, prov_json
 from tests.support.catalogs import flare, product, succeed
+from tests.support.cli import invoke, opening
 from tests.support.pipelines import FIND, GIVEN, SAVE
 
 INPUT = "L1_ql-lightcurve_20220301_flight"
@@ -97,6 +102,51 @@ def test_a_crate_contains_the_run_and_says_what_is_what(ran, tmp_path, name):
     assert crate.dereference("#software")["softwareVersion"] == ran.done.versions["stixlab"]
 
 
+def test_a_crate_names_the_licence_of_the_code_and_that_of_the_data_where_it_is_told(ran, tmp_path):
+    """The workflow profile demands one of the root; what the data are under is for their owner to say."""
+    write_crate(ran.facts(), tmp_path / "crate")
+    crate = ROCrate(tmp_path / "crate")
+    assert crate.root_dataset["license"].id == crate.mainEntity["license"].id == CODE_LICENSE
+    assert crate.dereference(CODE_LICENSE)["name"] == "BSD-3-Clause"
+    assert "license" not in crate.dereference("outputs/flare-list.json").properties()
+    terms = "https://example.org/terms"
+    write_crate(ran.facts(), tmp_path / "told", data_license=terms)
+    told = ROCrate(tmp_path / "told")
+    assert told.dereference("outputs/flare-list.json")["license"].id == terms
+    assert told.root_dataset["license"].id == CODE_LICENSE
+
+
+def test_the_licence_is_that_of_the_package():
+    (said,) = importlib.metadata.metadata("stixlab").get_all("License-Expression")
+    assert CODE_LICENSE.endswith(f"/{said}")
+
+
+def test_what_a_crate_leaves_out_is_told(ran, tmp_path, monkeypatch):
+    assert left_out(ran.facts()) == []
+    ran.write(FIND, "# more\n" + SAVE)
+    ran.catalog.flares.save(flare("2022-03-01T04:00", run_id="other"))
+    assert left_out(ran.facts()) == [
+        "trial.ipynb: it was edited since the run, or is gone; the executed notebook is there",
+        "flare-list: other runs have replaced it since",
+    ]
+    ran.archive.path(ran.done.notebook).unlink()
+    (ran.archive.run_folder(ran.done.run_id) / "log.txt").unlink()
+    assert left_out(ran.facts())[2:] == ["the executed notebook: it is gone", "the log: it is gone"]
+    monkeypatch.setattr(factory, "open_catalog", opening(ran.catalog))
+    monkeypatch.setattr(factory, "archive_folder", lambda _settings: ran.archive.root)
+    said = invoke(export_run_command, ran.done.run_id, "--crate", str(tmp_path / "crate")).stderr
+    assert "not in the crate: flare-list: other runs have replaced it since" in said
+
+
+def test_a_product_that_was_replaced_since_is_left_out_and_told(ran):
+    outputs = {"hk-mini": {"kind": "products", "products": {INPUT: "b" * 64}}}
+    ran.catalog.runs.save(dataclasses.replace(ran.done, outputs=outputs))
+    assert left_out(ran.facts()) == [f"{INPUT}: other runs have replaced it since"]
+    outputs["hk-mini"]["products"][INPUT] = "a" * 64
+    ran.catalog.runs.save(dataclasses.replace(ran.done, outputs=outputs))
+    assert left_out(ran.facts()) == [f"{INPUT}: it has no file of its own; it is named with its hash"]
+
+
 def test_the_files_of_a_crate_are_those_it_names(ran, tmp_path):
     write_crate(ran.facts(), tmp_path / "crate")
     for entity in ROCrate(tmp_path / "crate").get_by_type("File"):
@@ -168,6 +218,29 @@ def test_a_run_is_explained_by_what_it_read_and_what_has_changed_since(ran):
     ran.catalog.products.save(product("2022-03-01", "b"))
     assert explain(lab(ran), ran.done.run_id).changed == (INPUT,)
     assert "`stixlab run trial` makes it again" in str(explain(lab(ran), ran.done.run_id))
+
+
+def test_a_run_is_explained_with_machine_times_attempts_log_and_error(ran):
+    start = datetime(2026, 3, 4, 10, 0, 1, 345678, tzinfo=UTC)
+    failed = dataclasses.replace(
+        ran.done, status=RunStatus.FAILED, started=start, finished=start + timedelta(seconds=90), attempts=2,
+        error="cell 4: too hot", failures=("cell 4: too warm",), outputs={},
+        log=f"runs/{ran.done.run_id}/log.txt",
+    )  # fmt: skip
+    ran.catalog.runs.save(failed)
+    told = explain(lab(ran), failed.run_id)
+    assert told.record["machine"] == "computer"
+    lines = str(told).splitlines()
+    assert lines[:8] == [
+        f"run {failed.run_id}",
+        f"  status: failed, asked for by manual (anna) at {failed.created:%Y-%m-%d %H:%M:%S} UTC",
+        "  started: 2026-03-04 10:00:01 UTC, ended after 90.0 s",
+        "  machine: computer",
+        "  attempts: 2; attempt 1 failed: cell 4: too warm",
+        "  error: cell 4: too hot",
+        f"  executed notebook: runs/{failed.run_id}/trial.ipynb",
+        f"  log: runs/{failed.run_id}/log.txt",
+    ]
 
 
 def test_a_run_that_is_not_there_is_not_explained(ran):

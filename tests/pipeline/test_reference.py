@@ -55,11 +55,8 @@ def test_the_page_of_a_pipeline_tells_everything_it_declares(tmp_path):
 def test_a_page_tells_what_a_pipeline_follows_and_what_follows_it(tmp_path):
     one = FRONT + "schedule: on new product\n"
     two = FRONT.replace("[flare-list]", "[hk-mini]").replace("[ql-lightcurve]", "[flare-list]")
-    start = 'run = stixlab.start_run("{}", start=start, end=end, origin=origin)'
-    write_notebook(tmp_path, FIND, SAVE, name="one", front=one, start=start.format("one"))
-    write_notebook(
-        tmp_path, SAVE, name="two", front=two + "schedule: on new product\n", start=start.format("two")
-    )
+    write_notebook(tmp_path, name="one", front=one)
+    write_notebook(tmp_path, name="two", front=two + "schedule: on new product\n")
     specs = find_pipelines(tmp_path).good
     assert "- Is followed by: `two`" in reference_page(specs["one"], specs.values())
     assert "- Follows: `one`" in reference_page(specs["two"], specs.values())

@@ -16,7 +16,7 @@ from tests.support.pipelines import FIND, FRONT, SAVE, START
 
 pytestmark = pytest.mark.slow
 
-LAST = f"import stixlab\n{START}"
+LAST = f"import stixlab\n{START}\nif False:\n    {SAVE}"
 
 
 def test_a_run_takes_its_flares_into_the_catalogue(center):
@@ -68,7 +68,7 @@ def test_the_same_run_is_not_executed_twice(center):
         (["raise SystemExit(3)", LAST], 3, "SystemExit"),
         (["exit()", LAST], None, "trial.ipynb"),
         ([LAST, "import time\ntime.sleep(60)"], 4, "not finished after 20 s"),
-        (["def f(:", LAST], 3, "SyntaxError"),
+        (["exec('def f(:')", LAST], 3, "SyntaxError"),
     ],
     ids=["raises", "dies", "dies-last", "leaves", "leaves-3", "exits", "hangs", "syntax"],
 )
@@ -97,7 +97,7 @@ def test_a_failed_run_keeps_its_notebook_with_the_reason(center):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ([FIND], "flare-list was never saved"),
+        ([FIND, f"if len(flares) > 99:\n    {SAVE}"], "flare-list was never saved"),
         ([FIND, SAVE, SAVE], "saved twice"),
         (
             [
@@ -122,7 +122,7 @@ def test_a_result_that_is_missing_or_wrong_fails_the_run(center, code, words):
 
 
 def test_a_notebook_that_hides_a_parameter_from_its_run_fails(center):
-    center.write(FIND, SAVE, start='run = stixlab.start_run("trial", start="2022-03-01", end=end)')
+    center.write(FIND, SAVE, start='run = stixlab.start_run("trial", **{"start": "2022-03-01", "end": end})')
     assert "pass every parameter to start_run" in center.run().error
 
 

@@ -26,7 +26,7 @@ def catalog():
 
 def make(tmp_path, schedule="daily", extra="", needs="[ql-lightcurve]"):
     front = FRONT.replace("[ql-lightcurve]", needs)
-    return read_spec(write_notebook(tmp_path, FIND, SAVE, front=f"{front}schedule: {schedule}\n{extra}"))
+    return read_spec(write_notebook(tmp_path, front=f"{front}schedule: {schedule}\n{extra}"))
 
 
 def time(text):
@@ -177,3 +177,14 @@ def test_a_scheduled_pipeline_may_require_nothing_but_its_range(tmp_path):
     with pytest.raises(PipelineError, match="is given end and start only") as caught:
         read_spec(write_notebook(tmp_path, FIND, SAVE, front=front))
     assert caught.value.field == "parameters.origin.required"
+
+
+@pytest.mark.parametrize("overhang_s", [0, 0.477, 20])
+def test_data_beside_the_window_do_not_make_a_run_due(tmp_path, overhang_s):
+    catalog, spec = MemoryCatalog(), make(tmp_path)
+    before = product("2022-02-28")
+    before = dataclasses.replace(before, end=before.end + timedelta(seconds=overhang_s))
+    catalog.products.save(before)
+    assert due_runs(catalog, [spec], NOW) == [], "within the margin, and nothing of the day itself"
+    catalog.products.save(product("2022-03-01"))
+    assert len(due_runs(catalog, [spec], NOW)) == 1

@@ -27,7 +27,10 @@ factory.project_folder = lambda _name: Path(sys.argv[1])
 from stixlab.cli.main import main
 main(["worker", "--grace", sys.argv[2]])
 """
-START = 'if False:\n    run = stixlab.start_run("trial", start=start, end=end, origin=origin)'
+START = """\
+if False:
+    run = stixlab.start_run("trial", start=start, end=end, origin=origin)
+    run.save("flare-list", [])"""
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def check_figure(archive, run):
     assert "image/png" in kinds, "a figure for whoever looks at the executed notebook"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.stem not in FORMAL], ids=lambda p: p.stem)
 def test_a_pipeline_runs(path, tmp_path):
     """By papermill, in a kernel of its own, on a simulated light curve with flares at 01:30 and 03:00."""
@@ -191,6 +192,7 @@ def test_what_cannot_be_made_is_told(formal, name, given, words):
         ("l1_science", DAY | {"origin": "moon"}, "origin: expected one of"),
     ],
 )
-def test_parameters_are_refused_before_anything_starts(received, name, given, words):
+def test_parameters_are_refused_before_anything_starts(tmp_path, name, given, words):
+    formal = Formal(new_chain(tmp_path / "home"), tmp_path)
     with pytest.raises(ParameterError, match=words):
-        received.run(name, **given)
+        formal.run(name, **given)

@@ -12,7 +12,7 @@ from stixlab.datasets.ephemeris import EPHEMERIS
 from stixlab.ephemeris import load_clock, load_ephemerides
 from stixlab.ephemeris.aux_products import is_aux_product, read_aux
 from stixlab.errors import ParameterError, SchemaError, TimeError
-from stixlab.products.ephemeris import make_ephemeris
+from stixlab.products.ephemeris import ephemeris_at, make_ephemeris
 from stixlab.products.formats.fits_ephemeris import ephemeris_fits_name, write_ephemeris_fits
 from stixlab.vocabulary import check
 
@@ -80,11 +80,27 @@ def test_the_file_is_read_back_by_us_and_by_astropy(sources, tmp_path: Path) -> 
         hdus.verify("exception")
     assert header["DATE-AVG"] == "2022-11-11T12:00:00.000"
     assert header["HGLN_OBS"] == pytest.approx(-21.44, abs=0.01)
-    assert header["LEVEL"] == "ANC"
+    assert (header["LEVEL"], header["COMPLETE"]) == ("ANC", True)
+    obt = ds.scet_coarse.to_numpy() + ds.scet_fine.to_numpy() / 65536
+    assert header["OBT_END"] == pytest.approx(obt[-1] + 64, abs=1e-4)
     table = QTable.read(path, hdu=2)
     assert table["roll_angle_rpy"].unit == "deg"
     assert table["solo_loc_heeq_zxy"].shape == (1350, 3)
     assert table["time"][1].to_value("s") == 96
+
+
+def test_the_on_board_end_is_the_latest_of_bins_of_any_length(sources, tmp_path: Path) -> None:
+    from astropy.io import fits
+
+    begin = DAY.astype("datetime64[ns]")
+    seconds = np.array([[0, 3600], [64, 128], [128, 140]]).astype("timedelta64[s]")
+    ds = ephemeris_at(begin + seconds, sources, load_clock())
+    write_ephemeris_fits(ds, tmp_path / "a.fits", ephemerides=sources, version=1, created=CREATED)
+    header = fits.getheader(tmp_path / "a.fits")
+    assert header["OBT_END"] - header["OBT_BEG"] == pytest.approx(3600, abs=1e-4)
+    assert header["COMPLETE"] is False
+    assert header["INCOMPL"] == "82800 s are missing: a gap from 2022-11-11T01:00:00 to 2022-11-12T00:00:00"
+    assert ephemeris_fits_name(DAY, 2, complete=False).endswith("_20221111_V02U.fits")
 
 
 def test_without_attitude_the_file_says_so_too(tmp_path: Path) -> None:

@@ -9,7 +9,11 @@ from typing import Any
 from stixlab.model import Run, RunStatus
 from tests.support.pipelines import FRONT, GIVEN, write_notebook
 
-START = 'if False:\n    run = stixlab.start_run("trial")\nimport json, os, pathlib, sys, time'
+START = """\
+if False:
+    run = stixlab.start_run("trial", start=start, end=end, origin=origin)
+    run.save("flare-list", [])
+import json, os, pathlib, sys, time"""
 """Declares the run without the imports of one; results are staged by `STAGE`."""
 RESULT = {
     "name": "flare-list", "origin": "simulated", "start": "2022-03-01T00:00:00+00:00",

@@ -16,7 +16,7 @@ from stixlab.pipeline.queue import run_now
 from stixlab.pipeline.runner import kernel_environment
 from stixlab.pipeline.session import RunSession
 from stixlab.vocabulary import PRODUCT_TYPES
-from tests.support.chain import Chain, new_chain
+from tests.support.chain import Chain, chain_of
 from tests.support.packets import light_curves
 from tests.support.science import aspect_burst, pixel_request
 
@@ -62,12 +62,7 @@ class Formal:
 
     def copy(self, folder: Path) -> "Formal":
         """The same elsewhere."""
-        chain = new_chain(folder / "home")
-        shutil.copytree(self.chain.home, chain.home)
-        for name, collection in self.chain.catalog.collections.items():
-            for document in collection.each():
-                chain.catalog.collections[name].replace(document)
-        return Formal(chain, folder, self.ingested)
+        return Formal(self.chain.copy(folder / "home"), folder, self.ingested)
 
     def session(self, **parameters) -> RunSession:
         """A run without a kernel; what it saves is staged in a folder of its own."""
@@ -124,12 +119,7 @@ class Formal:
 
 def receive(folder: Path) -> Formal:
     """Two days of light curves of 2021, a request and a burst of 2025, and no products of them."""
-    chain = new_chain(folder / "home")
-    blocks = light_curves(40, n_bins=580), pixel_request(5), aspect_burst(3)
-    path = folder / "a.bin"
-    path.write_bytes(b"".join(b.data.tobytes() for b in blocks))
-    assert not chain.ingest(path).failed
-    formal = Formal(chain, folder)
+    formal = Formal(chain_of(folder, light_curves(40, n_bins=580), pixel_request(5), aspect_burst(3)), folder)
     formal.ingested = formal.state()
     formal.forget()
     return formal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -70,8 +71,28 @@ def start_run(name, /, **parameters):
 '''
 
 
-def notebook(*code: str, front: str = FRONT, parameters: str = PARAMETERS, start: str | None = START) -> str:
-    """JSON of a pipeline notebook; the code cells stand behind front matter, parameters and start."""
+def start_of(name: str, parameters: str) -> str:
+    """The start of a run with every parameter of a parameters cell."""
+    given = re.findall(r"^(\w+):", parameters, re.MULTILINE)
+    return f"run = stixlab.start_run({', '.join([repr(name), *(f'{n}={n}' for n in given)])})"
+
+
+def deliver(front: str) -> tuple[str, ...]:
+    """Cells that save what a front matter declares, as far as the text shows."""
+    makes = re.findall(r"^makes: \[(.*)\]$", front, re.MULTILINE)
+    return tuple(f"run.save({n!r}, [])" for n in re.findall(r"[\w-]+", "".join(makes)))
+
+
+def notebook(
+    *code: str, front: str = FRONT, parameters: str = PARAMETERS, start: str | None = "", name: str = "trial"
+) -> str:
+    """JSON of a pipeline notebook; the code cells stand behind front matter, parameters and start.
+
+    Without code it saves what it declares; with an empty start it starts with every parameter.
+    """
+    if start == "":
+        start = start_of(name, parameters)
+    code = code or deliver(front)
     cells = [
         {"cell_type": "raw", "id": "front", "metadata": {"tags": ["pipeline"]}, "source": front},
         _code("parameters", parameters, ["parameters"]),
@@ -93,7 +114,7 @@ def _code(name, source, tags=()):
 def write_notebook(folder: Path, *code: str, name: str = "trial", **parts) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.ipynb"
-    path.write_text(notebook(*code, **parts), encoding="utf-8")
+    path.write_text(notebook(*code, name=name, **parts), encoding="utf-8")
     return path
 
 

@@ -35,6 +35,8 @@ class PublicArchive:
     """Index pages with links alone."""
     conditional: bool = True
     """Whether If-None-Match and Range are understood."""
+    announced: bool = True
+    """Whether the length of a file is told before it."""
     faults: dict[str, list[Any]] = field(default_factory=dict)
     """What to do instead, once each: a status, (status, headers), or ("cut", bytes)."""
     pages: dict[str, str] = field(default_factory=dict)
@@ -133,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != 304:
+        if status != 304 and (self.archive.announced or "ETag" not in headers):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[:cut] if cut is not None else body)

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stixlab.datasets.construction import scet_key
+from stixlab.datasets.energy_axis import with_one_table
 from stixlab.datasets.registry import get_spec
 from stixlab.errors import SchemaError
 from stixlab.files import write_bytes
 from stixlab.instrument.detectors import mask_bits
 from stixlab.instrument.energy_channels import energy_edges
-from stixlab.products.formats.fits_cards import Cards
+from stixlab.products.formats.fits_campaign import campaign_cards, without_campaign
+from stixlab.products.formats.fits_cards import Cards, name_list
 from stixlab.products.formats.fits_columns import Hdu, column, primary, table
 from stixlab.products.formats.fits_control import control_table, request_cards
 from stixlab.products.formats.fits_layout import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CREATOR",
+    "NOTES",
     "can_write",
     "fits_folder",
     "fits_name",
@@ -50,12 +53,15 @@ __all__ = [
 
 CREATOR = "stixlab"
 """Keyword CREATOR of our files."""
+_RAW = "sci-xray-rpd"
+"""Its numbers were not compressed; clients ask for the error of the compression as of all pixel data: it is 0."""
 _PACKET_COMMENTS = ("service type", "service subtype", "structure of the packets")
 _MADE_BY = {FLIGHT: "stixlab", SIMULATED: "stixlab SIMULATOR", REENCODED: "stixlab RE-ENCODED"}
-_NOTES = {
+NOTES = {
     SIMULATED: "SIMULATED DATA: made by the stixlab simulator, not measured by the instrument.",
     REENCODED: "RE-ENCODED DATA: from telemetry that was made from the counts of a product.",
 }
+"""COMMENT of files that hold no measurements as they were sent, by origin."""
 
 
 def write_fits(
@@ -65,7 +71,9 @@ def write_fits(
     version: int,
     created: datetime,
     parents: Sequence[str] = (),
+    raw_files: Sequence[str] = (),
     complete: bool | None = None,
+    why: str | None = None,
     keywords: Mapping[str, Any] | None = None,
 ) -> tuple[str, int]:
     """Write a level 1 dataset as FITS: the whole file or nothing.
@@ -81,9 +89,14 @@ def write_fits(
     created
         UTC, the DATE of the header.
     parents
-        Files it was made from.
+        Names of the products of others that it was made from.
+    raw_files
+        Names of the telemetry files that it was made from.
     complete
-        Whether everything that belongs to it has arrived; by default what the dataset says of itself.
+        Whether everything that belongs to it has arrived; by default what the dataset says of itself. Where nothing
+        is known of it the header says nothing.
+    why
+        What is missing, in words; by default what the dataset says.
     keywords
         Further keywords: value, or value and comment; those of `stixlab.ephemeris.keywords` belong here.
 
@@ -105,7 +118,9 @@ def write_fits(
         version=version,
         created=created,
         parents=parents,
+        raw_files=raw_files,
         complete=complete,
+        why=why,
         keywords=keywords,
     )
     content = b"".join(hdu.encode(created) for hdu in hdus)
@@ -120,7 +135,9 @@ def to_hdus(
     version: int,
     created: datetime,
     parents: Sequence[str] = (),
+    raw_files: Sequence[str] = (),
     complete: bool | None = None,
+    why: str | None = None,
     keywords: Mapping[str, Any] | None = None,
 ) -> list[Hdu]:
     """HDUs of a level 1 dataset: PRIMARY, CONTROL, DATA, IDB_VERSIONS and, with energies, ENERGIES.
@@ -134,6 +151,7 @@ def to_hdus(
     """
     product = str(ds.attrs["product"])
     spec = get_spec(product)
+    ds = with_one_table(ds)
     check(ds, spec)
     if not ds.sizes["time"]:
         raise SchemaError(
@@ -151,16 +169,11 @@ def to_hdus(
         filename=filename,
         version=version,
         created=created,
-        parents=parents,
+        made_from={"RAW_FILE": raw_files, "PARENT": parents},
     )
-    first.cards.set(
-        "COMPLETE",
-        bool(ds.attrs.get("complete", True)) if complete is None else complete,
-        "whether all of its telemetry has arrived",
-    )
-    _add_cards(
-        first.cards, [(k, *(v if isinstance(v, tuple) else (v, ""))) for k, v in (keywords or {}).items()]
-    )
+    _add_cards(first.cards, _completeness_cards(ds.attrs, complete=complete, why=why))
+    further = without_campaign(keywords or {}, ds.attrs)
+    _add_cards(first.cards, [(k, *(v if isinstance(v, tuple) else (v, ""))) for k, v in further.items()])
     control, control_index = control_table(spec, along, others, ds.attrs)
     if "flare_valid" in along:
         row, along = flare_rows(along)
@@ -169,6 +182,19 @@ def to_hdus(
     hdus += _energy_tables(along, others)
     # Behind the tables that others look for by their number.
     return hdus + supplement_tables(spec, along, others)
+
+
+def _completeness_cards(
+    attrs: Mapping[Any, Any], *, complete: bool | None, why: str | None
+) -> list[tuple[str, Any, str]]:
+    """Whether all has arrived and why not, as far as it is known."""
+    cards: list[tuple[str, Any, str]] = []
+    told = attrs.get("complete") if complete is None else complete
+    if told is not None:
+        cards.append(("COMPLETE", bool(told), "whether all of its telemetry has arrived"))
+    if why:
+        cards.append(("INCOMPL", why, "why it is not complete"))
+    return cards
 
 
 def _energy_tables(along: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]) -> list[Hdu]:
@@ -208,15 +234,16 @@ def _fill_header(
     filename: str,
     version: int,
     created: datetime,
-    parents: Sequence[str],
+    made_from: Mapping[str, Sequence[str]],
 ) -> None:
     origin = str(ds.attrs["origin"])
     bounds = along["time_bounds"]
     obt = scet_key(along) / 65536
+    length_s = (bounds[:, 1] - bounds[:, 0]).astype(np.int64) / 1e9
     exposure = float(along["integration_time"].min()) if "integration_time" in along else 0.0
     cards: list[tuple[str, Any, str]] = [
         ("FILENAME", filename, "name of this file"),
-        ("PARENT", ";".join(parents), "files it was made from"),
+        *((k, name_list(names), "files it was made from") for k, names in made_from.items() if any(names)),
         ("DATE", created.strftime("%Y-%m-%dT%H:%M:%S"), "UTC when this file was made"),
         ("LEVEL", str(ds.attrs["level"]), "processing level"),
         ("ORIGIN", _MADE_BY[origin], "where this file was made"),
@@ -231,7 +258,7 @@ def _fill_header(
         ("STIXTYPE", spec.product, "product type"),
         ("XPOSURE", round(exposure, 6), "[s] shortest exposure"),
         ("OBT_BEG", float(obt.min()), "[s] on-board time of the first bin's start"),
-        ("OBT_END", float(obt[-1] + exposure), "[s] on-board time of the last bin's end"),
+        ("OBT_END", float((obt + length_s).max()), "[s] on-board time of the last bin's end"),
         ("TIMESYS", "UTC", "system of the times"),
         ("DATE-OBS", _iso(begin), "start of the observation"),
         ("DATE-BEG", _iso(begin), "start; column time counts from it"),
@@ -241,15 +268,22 @@ def _fill_header(
         ("CLOCK", str(ds.attrs.get("clock", "")), "source of UTC"),
         ("SRCLEVEL", str(ds.attrs.get("source_level", "")), "what the data were read from"),
     ]
-    _add_cards(header, cards + request_cards(ds.attrs))
+    campaign, comments = campaign_cards(ds.attrs)
+    if "clock_accuracy_s" in ds.attrs:
+        cards.append(
+            ("CLKACC", float(ds.attrs["clock_accuracy_s"]), "[s] how far UTC may be off by that clock")
+        )
+    _add_cards(header, cards + campaign + request_cards(ds.attrs))
     if "counts" in along:
         header.set("DATAMIN", float(along["counts"].min()), "smallest value")
         header.set("DATAMAX", float(along["counts"].max()), "largest value")
         header.set("BUNIT", "count", "unit of the values")
     source, software = (ds.attrs.get(n) for n in ("source_level", "software_version"))
     header.note("HISTORY", f"made from {source or 'telemetry'} by {software or CREATOR}")
-    if origin in _NOTES:
-        header.note("COMMENT", _NOTES[origin])
+    for comment in comments:
+        header.note("COMMENT", comment)
+    if origin in NOTES:
+        header.note("COMMENT", NOTES[origin])
 
 
 def _add_cards(header: Cards, cards: Sequence[tuple[str, Any, str]]) -> None:
@@ -289,6 +323,9 @@ def _data(
                 field.attrs["flag_values"].tolist(), field.attrs["flag_meanings"].split(), strict=True
             )
             notes.append(f"{field.fits_name}: " + ", ".join(f"{value} {text}" for value, text in meanings))
+    for name in ("counts", "triggers") if spec.product == _RAW else ():
+        unit = "count" if name == "counts" else ""
+        columns.append(column(f"{name}_comp_err", np.zeros(along[name].shape, dtype=np.float32), unit))
     columns += [column(n, masks[n]) for n in ("num_pixel_sets", "num_energy_groups") if n in masks]
     found = table("DATA", columns)
     for note in notes:

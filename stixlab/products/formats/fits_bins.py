@@ -179,9 +179,16 @@ def scet_of_bins(
 
 
 def energy_bounds(energies: FitsTable) -> NDArray[np.float64]:
-    """Bounds of the rows of the table ENERGIES of a file of others, keV, (n, 2); the last may be open."""
-    high = energies["e_high"].astype(np.float64)
-    return np.column_stack([energies["e_low"].astype(np.float64), np.where(np.isfinite(high), high, np.inf)])
+    """Bounds of the rows of the table ENERGIES of a file of others, keV, (n, 2); the last may be open.
+
+    A row ends where that of the next channel begins: channels are cut by one row of edges. In files of 2020-05 one
+    ends at 17 keV and the next begins at 18 keV; in all others, and in the tables of the instrument, it ends at 18 keV.
+    """
+    low, high = energies["e_low"].astype(np.float64), energies["e_high"].astype(np.float64)
+    if "channel" in energies and len(low) > 1:
+        next_one = np.diff(energies["channel"].reshape(-1).astype(np.int64)) == 1
+        high[:-1] = np.where(next_one, low[1:], high[:-1])
+    return np.column_stack([low, np.where(np.isfinite(high), high, np.inf)])
 
 
 def whole_numbers(data: FitsTable, column: str, largest: int) -> NDArray[np.float64]:

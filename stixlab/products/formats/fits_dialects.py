@@ -8,7 +8,6 @@ not: their files hold zeros, times of another day and no errors; their packets a
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,8 +20,10 @@ from stixlab.datasets.energy_calibration import ENERGY_CALIBRATION
 from stixlab.datasets.registry import SPECS, get_spec
 from stixlab.ephemeris.aux_products import is_aux_product
 from stixlab.errors import FormatError, StixlabError
-from stixlab.fits_files import FITS_ERRORS, open_fits
-from stixlab.products.formats.fits import CREATOR
+from stixlab.products.formats.fits import CREATOR, NOTES
+from stixlab.products.formats.fits_bins import begin_of
+from stixlab.products.formats.fits_campaign import campaign_attrs
+from stixlab.products.formats.fits_checks import check_keywords, check_rows, check_tables, load_file
 from stixlab.products.formats.fits_context import read_calibration_result, read_ephemeris
 from stixlab.products.formats.fits_housekeeping import read_calibration, read_housekeeping
 from stixlab.products.formats.fits_layout import is_request
@@ -35,7 +36,7 @@ from stixlab.products.formats.fits_quicklooks import (
     read_variance,
 )
 from stixlab.products.formats.fits_science import read_request
-from stixlab.products.formats.fits_table import FitsFile, FitsTable
+from stixlab.products.formats.fits_table import FitsFile
 from stixlab.products.merging import unique_order
 from stixlab.timing.scet import ClockTable
 from stixlab.vocabulary import FLIGHT, PRODUCT_TYPES, REENCODED, SIMULATED, DatasetSpec
@@ -96,21 +97,25 @@ def read_fits(path: Path, clock: ClockTable, *, content: bytes | None = None) ->
         If it is no FITS file, is damaged, is of another instrument, lacks something, or is of a product that is
         not read yet. The message says which.
     """
-    file = _load(path, content)
+    file = load_file(path, content)
     header, name = file.header, file.name
-    _check_instrument(header, name)
     level, product = str(header.get("LEVEL", "")).strip(), _product(header, name)
+    if product in PRODUCT_TYPES:
+        check_keywords(file)
     attrs = _attrs(file, clock)
-    if is_aux_product(Path(str(header.get("FILENAME", "") or name))):
+    is_aux = is_aux_product(Path(str(header.get("FILENAME", "") or name)))
+    if is_aux or (level == "CAL" and product == ENERGY_CALIBRATION.product):
+        check_tables(file, level, product, None)
+    if is_aux:
         return read_ephemeris(path, clock, attrs, content=content)
     if level == "CAL" and product == ENERGY_CALIBRATION.product:
         return read_calibration_result(path, clock, attrs, content=content)
     own = attrs["dialect"] == CREATOR
     _check_read(header, level, product, name, own=own)
-    for needed in ("CONTROL", "DATA"):
-        file.table(needed)  # an error if it is not there
     spec = get_spec(product)
+    check_tables(file, level, product, spec)
     try:
+        check_rows(file.data, begin_of(file, clock), product, own=own)
         if own:
             arrays = read_own(spec, file, clock)
             more = request_attrs(header) if is_request(product) else {}
@@ -139,49 +144,8 @@ def _check_read(header: Mapping[str, Any], level: str, product: str, name: str, 
         raise FormatError(
             f"{name}: expected {', '.join(_READERS)} of levels {', '.join(_LEVELS)}, an auxiliary ephemeris (L2, ANC), an"
             f" energy calibration (CAL), or a product of {CREATOR}; found {product or 'an unknown product'}, level"
-            f" {level or 'not given'}, made by {header.get('CREATOR', 'an unknown program')}"
-        )
-
-
-def _load(path: Path, content: bytes | None) -> FitsFile:
-    """Keywords of the primary header and tables by name, in memory; checksums verified."""
-    from astropy.io import fits
-
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with open_fits(path, content) as hdus:
-                cards = hdus[0].header.items()
-                header = {k: v for k, v in cards if k not in ("COMMENT", "HISTORY", "")}
-                tables = {
-                    str(hdu.name).upper(): FitsTable(hdu, path.name)
-                    for hdu in hdus[1:]
-                    if isinstance(hdu, fits.BinTableHDU)
-                }
-    except FITS_ERRORS as error:
-        raise FormatError(
-            f"{path.name}: expected a FITS file; {error or type(error).__name__}", path=path
-        ) from error
-    for each in caught:
-        text = str(each.message)
-        if (
-            "hecksum verification failed" in text
-            or "atasum verification failed" in text
-            or "truncated" in text
-        ):
-            raise FormatError(
-                f"{path.name}: expected the content that its checksums were made of; {text.strip()}; the file is damaged:"
-                " fetch it again",
-                path=path,
-            )
-    return FitsFile(path.name, header, tables)
-
-
-def _check_instrument(header: dict[str, Any], name: str) -> None:
-    words = f"{header.get('INSTRUME', '')} {header.get('TELESCOP', '')}"
-    if "STIX" not in words.upper():
-        raise FormatError(
-            f"{name}: expected INSTRUME or TELESCOP of STIX; found {words.strip() or 'neither keyword'!r}"
+            f" {level or 'not given'}, made by {header.get('CREATOR', 'an unknown program')}; keywords STYPE, SSTYPE and SSID,"
+            " or FILENAME, tell the product, LEVEL and CREATOR the rest"
         )
 
 
@@ -212,18 +176,22 @@ def _attrs(file: FitsFile, clock: ClockTable) -> dict[str, Any]:
     maker = str(header.get("ORIGIN", "")).upper()
     simulated = bool(header.get("SIMULATD", False)) or "SIMULAT" in maker
     creator = str(header.get("CREATOR", "unknown")).strip()
-    if creator == CREATOR:
+    own = creator == CREATOR
+    if own:
         source = str(header.get("CLOCK", ""))
     else:
         source = clock.source if header.get("TIMESYS") == "OBT" else "UTC of the product"
-    return {
+    campaign = campaign_attrs(header, file.comments, own=own, notes=tuple(NOTES.values()) if own else ())
+    known = {"clock_accuracy_s": header["CLKACC"]} if own and isinstance(header.get("CLKACC"), float) else {}
+    attrs = {
         "origin": SIMULATED if simulated else REENCODED if "RE-ENCODED" in maker else FLIGHT,
         "idb_version": ", ".join(v for v in versions if v != "unknown"),
         "clock": source,
         "source_level": str(header.get("LEVEL", "")).strip(),
         "source_files": file.name,
-        "dialect": CREATOR if creator == CREATOR else f"{str(header.get('LEVEL', '')).strip()} of {creator}",
+        "dialect": CREATOR if own else f"{str(header.get('LEVEL', '')).strip()} of {creator}",
     }
+    return attrs | known | campaign
 
 
 _READERS: Mapping[str, _Reader] = MappingProxyType(

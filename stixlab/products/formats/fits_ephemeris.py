@@ -15,6 +15,8 @@ from stixlab.datasets.ephemeris import EPHEMERIS
 from stixlab.ephemeris.provider import Ephemerides
 from stixlab.errors import SchemaError
 from stixlab.files import write_bytes
+from stixlab.products.completeness import completeness_of_day
+from stixlab.products.formats.fits_campaign import campaign_cards
 from stixlab.vocabulary import check
 
 if TYPE_CHECKING:
@@ -24,11 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["ephemeris_fits_name", "ephemeris_hdus", "write_ephemeris_fits"]
 
 
-def ephemeris_fits_name(day: np.datetime64, version: int) -> str:
-    """File name, such as ``solo_ANC_stix-asp-ephemeris_20221111_V02.fits``."""
-    return (
-        f"solo_ANC_stix-asp-ephemeris_{str(day.astype('datetime64[D]')).replace('-', '')}_V{version:02d}.fits"
-    )
+def ephemeris_fits_name(day: np.datetime64, version: int, *, complete: bool = True) -> str:
+    """File name, such as ``solo_ANC_stix-asp-ephemeris_20221111_V02.fits``; V02U if the day is not covered."""
+    date = str(day.astype("datetime64[D]")).replace("-", "")
+    return f"solo_ANC_stix-asp-ephemeris_{date}_V{version:02d}{'' if complete else 'U'}.fits"
 
 
 def write_ephemeris_fits(
@@ -163,7 +164,8 @@ def _header(
     begin, end = bounds.min(), bounds.max()
     middle = begin + (end - begin) // 2
     obt = data["scet_coarse"] + data["scet_fine"] / 65536
-    step = float((bounds[-1, 1] - bounds[-1, 0]).astype(np.int64)) / 1e9
+    covered = completeness_of_day([ds], middle.astype("datetime64[D]"))
+    length_s = (bounds[:, 1] - bounds[:, 0]).astype(np.int64) / 1e9
     header = Header()
     for keyword, value, comment in (
         ("FILENAME", filename, "name of this file"),
@@ -177,17 +179,20 @@ def _header(
         ("TELESCOP", "SOLO/STIX", "telescope"),
         ("INSTRUME", "STIX", "instrument"),
         ("STIXTYPE", EPHEMERIS.product, "product type"),
-        ("OBT_BEG", float(obt[0]), "[s] on-board time of the start"),
-        ("OBT_END", float(obt[-1]) + step, "[s] on-board time of the end"),
+        ("OBT_BEG", float(obt.min()), "[s] on-board time of the start"),
+        ("OBT_END", float((obt + length_s).max()), "[s] on-board time of the end"),
         ("TIMESYS", "UTC", "system of the times"),
         ("DATE-OBS", _iso(begin), "start"),
         ("DATE-BEG", _iso(begin), "start; column time counts from it"),
         ("DATE-AVG", _iso(middle), "middle"),
         ("DATE-END", _iso(end), "end"),
         ("ATTSRC", str(ds.attrs["attitude_source"]), "source of the attitude"),
+        ("COMPLETE", covered.complete, "whether the day is covered"),
+        *([("INCOMPL", covered.why, "why it is not")] if covered.why else []),
     ):
         header[keyword] = (value, comment) if len(f"{value}{comment}") <= 60 else value
-    for keyword, (value, comment) in ephemerides.keywords(begin, end, middle).items():
+    nothing = {keyword: (value, comment) for keyword, value, comment in campaign_cards({})[0]}
+    for keyword, (value, comment) in (nothing | ephemerides.keywords(begin, end, middle)).items():
         header[keyword] = (value, comment) if len(f"{value}{comment}") <= 60 else value
     if ds.attrs.get("remark"):
         header.add_comment(str(ds.attrs["remark"]))

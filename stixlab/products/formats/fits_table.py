@@ -98,8 +98,11 @@ class FitsFile:
     name: str
     """For messages."""
     header: dict[str, Any]
+    """Without COMMENT and HISTORY."""
     tables: dict[str, FitsTable]
     """By name, in capitals."""
+    comments: tuple[str, ...] = ()
+    """Cards COMMENT of the primary header."""
 
     def table(self, wanted: str) -> FitsTable:
         """The table of that name.
@@ -112,6 +115,7 @@ class FitsFile:
         if wanted not in self.tables:
             raise FormatError(
                 f"{self.name}: expected a table {wanted}; found {', '.join(self.tables) or 'no table'}; is it complete?"
+                " fetch it again"
             )
         return self.tables[wanted]
 

@@ -158,10 +158,12 @@ def test_time_is_seconds_in_double_precision_from_the_keyword(tmp_path):
 
 def test_header_says_what_is_known_and_no_more(tmp_path):
     ds = light_curve_dataset()
-    with fits.open(written(ds, tmp_path, parents=["a.xml", "b.xml"], version=3)) as hdus:
+    with fits.open(
+        written(ds, tmp_path, raw_files=["b.xml", "a.xml"], parents=["c.fits"], complete=True, version=3)
+    ) as hdus:
         header = hdus[0].header
     expected = {
-        "FILENAME": NAME, "PARENT": "a.xml;b.xml", "DATE": "2026-01-02T03:04:05", "LEVEL": "L1", "VERSION": "03",
+        "FILENAME": NAME, "RAW_FILE": "a.xml;b.xml", "PARENT": "c.fits", "DATE": "2026-01-02T03:04:05", "LEVEL": "L1", "VERSION": "03",
         "OBSRVTRY": "Solar Orbiter", "TELESCOP": "SOLO/STIX", "INSTRUME": "STIX", "STYPE": 21, "SSTYPE": 6, "SSID": 30,
         "TIMESYS": "UTC", "BUNIT": "count", "XPOSURE": 4.0, "SIMULATD": False, "ORIGIN": "stixlab", "CREATOR": "stixlab",
         "DATAMIN": float(ds.counts.min()), "DATAMAX": float(ds.counts.max()), "COMPLETE": True,
@@ -172,7 +174,24 @@ def test_header_says_what_is_known_and_no_more(tmp_path):
         1200, abs=0.01
     )
     assert header["OBT_END"] - header["OBT_BEG"] == pytest.approx(1200, abs=0.01)
-    assert not {"EAR_TDEL", "SUN_TIME", "DSUN_OBS"} & set(header)
+    assert not {"EAR_TDEL", "SUN_TIME", "DSUN_OBS", "INCOMPL"} & set(header)
+
+
+def test_what_is_not_known_is_not_in_the_header(tmp_path):
+    """Neither empty, nor claimed."""
+    with fits.open(written(light_curve_dataset(), tmp_path)) as hdus:
+        assert not {"PARENT", "RAW_FILE", "COMPLETE", "INCOMPL"} & set(hdus[0].header)
+
+
+def test_header_says_why_a_day_is_not_complete(tmp_path):
+    names = [f"IX2IX6BatchRequest.PktTmRaw.SOL.0.2020.121.07.11.03.{n}@2020.122.xml" for n in range(30)]
+    why = "340 s are missing: a gap from 2024-03-28T01:00:00 to 2024-03-28T01:05:40"
+    path = written(light_curve_dataset(), tmp_path, complete=False, why=why, raw_files=names)
+    with fits.open(path, checksum=True) as hdus:
+        hdus.verify("exception")
+        header = hdus[0].header
+    assert (header["COMPLETE"], header["INCOMPL"]) == (False, why)
+    assert header["RAW_FILE"] == ";".join(sorted(names))
 
 
 def test_simulated_file_cannot_be_taken_for_a_real_one(tmp_path):

@@ -10,6 +10,7 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stixlab.products.formats.fits_cards import name_list
 from stixlab.products.formats.fits_columns import column, primary, table
 from tests.support.examples import examples
 
@@ -61,7 +62,7 @@ def test_texts_and_times():
         st.booleans(),
         st.integers(-(2**62), 2**62),
         st.floats(allow_nan=False, allow_infinity=False),
-        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=150),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=400),
     ),
     comment=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20),
 )
@@ -73,6 +74,32 @@ def test_a_card_is_the_one_that_astropy_writes(value, comment):
         expected = str(fits.Card("KEYWORD", value, comment))
     text = hdu.encode(CREATED).decode("ascii")
     assert text[4 * 80 : 4 * 80 + len(expected)] == expected
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(
+    words=st.lists(st.integers(1, 150), min_size=1, max_size=20),
+    letters=st.sampled_from(["a", "a;", "b&", "4 "]),
+)
+def test_a_long_text_goes_on_as_astropy_has_it(words, letters):
+    """Broken between words, within those that are longer than a card."""
+    value = " ".join((letters * n)[:n] for n in words).rstrip()
+    hdu = primary()
+    hdu.cards.set("KEYWORD", value)
+    text = hdu.encode(CREATED).decode("ascii")
+    expected = str(fits.Card("KEYWORD", value))
+    assert text[4 * 80 : 4 * 80 + len(expected)] == expected
+    if not value.endswith("&"):
+        assert fits.Header.fromstring(text)["KEYWORD"] == value
+
+
+def test_names_of_files_make_one_value():
+    assert name_list([]) == name_list([""]) == ""
+    assert name_list(["b.xml", "a.xml", "b.xml"]) == "a.xml;b.xml"
+    assert name_list(["März;1\n.xml"]) == "M?rz?1?.xml"
+    many = name_list(f"{n:03}.xml" for n in range(120)).split(";")
+    assert len(many) == 51
+    assert (many[0], many[49], many[50]) == ("000.xml", "049.xml", "and 70 more")
 
 
 def test_a_keyword_that_is_set_again_stays_where_it_was_and_notes_come_last():

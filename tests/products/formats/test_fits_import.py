@@ -80,9 +80,6 @@ def test_a_request_is_that_of_its_packets(real_data, clock, tmp_path, pattern):
     file = reencode(path, out=tmp_path).file
     through_packets = level1(read_packets(file.read_bytes(), file.name, VERSIONS)[0])
     but: tuple[str, ...] = ()
-    if "20200505" in pattern:
-        # Their table of 2020-05 ends a channel at 17 keV and begins the next at 18 keV; it stays as it is.
-        but = ("energy", "energy_bounds")
     if "2207238956" in pattern:
         # Their error of the last channel of spectrograms is the root of the counts.
         but = ("counts_error", "counts_compression_error")
@@ -135,6 +132,22 @@ def test_a_quicklook_is_that_of_its_packets(real_data, clock, tmp_path, name):
     ]
     assert np.abs(ticks[0] - ticks[1]).max() < 0.02 * 65536
     assert content_sha256(there_and_back(ds, tmp_path / "ours.fits")) == content_sha256(ds)
+
+
+@pytest.mark.parametrize("pattern", ["*-cpd_20200505*", "*xray-spec_20200505*", "*ql-spectra_20200506*"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_channel_ends_where_the_next_begins(real_data, clock, pattern):
+    """Tables of files of 2020-05 end channel 13 at 17 keV and begin channel 14 at 18 keV.
+
+    The channels are cut by 33 edges, and those of all later files and of the tables of the instrument have 16, 18, 20.
+    """
+    path = found(real_data, pattern)
+    with fits.open(path) as hdus:
+        theirs = {int(e["channel"]): (e["e_low"], e["e_high"]) for e in hdus["ENERGIES"].data}
+    assert (theirs[13], theirs[14]) == ((16, 17), (18, 20))
+    bounds = read_fits(path, clock).energy_bounds.to_numpy()
+    assert [16, 18] in bounds.tolist()
+    assert (bounds[1:, 0] == bounds[:-1, 1]).all()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -55,7 +55,11 @@ def answers(tmp_path_factory, real_data):
     datasets |= {f"hk-{kind}": real_report(real_data, sid=sid) for kind, sid in (("mini", 1), ("maxi", 2))}
     paths = {name: write(ds, folder) for name, ds in datasets.items()}
     asked = [("product", name) for name in CLASSES] + [("timeseries", name) for name in SERIES]
-    asked += [("pixel_data", "sci-xray-cpd"), ("spectrogram", "sci-xray-spec")]
+    asked += [
+        ("pixel_data", "sci-xray-cpd"),
+        ("pixel_data", "sci-xray-rpd"),
+        ("spectrogram", "sci-xray-spec"),
+    ]
     command = [sys.executable, "-P", str(READERS)]
     command += [word for kind, name in asked for word in (kind, str(paths[name]))]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
@@ -133,10 +137,14 @@ def test_sunpy_makes_a_time_series_of_it(answers, product):
 
 
 @pytest.mark.parametrize(
-    ("program", "product"), [("pixel_data", "sci-xray-cpd"), ("spectrogram", "sci-xray-spec")]
+    ("program", "product"),
+    [("pixel_data", "sci-xray-cpd"), ("pixel_data", "sci-xray-rpd"), ("spectrogram", "sci-xray-spec")],
 )
 def test_stixdcpy_reads_and_corrects_the_request(answers, program, product):
-    """Counts, request and its live time, which is by the same constants as ours."""
+    """Counts, request and its live time, which is by the same constants as ours.
+
+    It asks for the compression error of raw counts as well, which the official files have no column for.
+    """
     said, datasets = answers
     ds, found = datasets[product], said[program, product]
     assert "error" not in found, found["error"]

@@ -146,6 +146,19 @@ def test_names_are_those_of_the_real_files(real_data):
         assert made[-21:] == path.name[-21:]
 
 
+def test_the_on_board_end_is_that_of_the_last_bin(tmp_path, real_data):
+    """As the official files have it, whose bins are of unequal length."""
+    ends = {"2211118567-54712": 721473568.8, "2211120140-54750": 721602554.7, "2211105395-54651": 721365759.8}
+    for which, end in ends.items():
+        (path,) = (real_data / "l1" / "sci" / "nov2022").glob(f"*_{which}.fits")
+        ds = read_fits(path, CLOCK)
+        assert len(np.unique(ds.integration_time)) > 1
+        write_fits(ds, tmp_path / path.name, version=1, created=CREATED)
+        official, ours = fits.getheader(path), fits.getheader(tmp_path / path.name)
+        assert ours["OBT_END"] == pytest.approx(end, abs=1e-3)
+        assert ours["OBT_END"] == pytest.approx(official["OBT_END"], abs=1e-3)
+
+
 def test_an_incomplete_request_says_why_and_keeps_its_holes(tmp_path):
     block = pixel_packets(asked(), pixels(12, 20), leaving(), VERSIONS)
     ds = level1(block.select(np.arange(len(block)) != 1))
@@ -270,3 +283,15 @@ def test_a_truncated_file_is_told(product, part, tmp_path):
     content = (tmp_path / "a.fits").read_bytes()
     with pytest.raises(FormatError, match=r"a\.fits"):
         read_fits(tmp_path / "a.fits", CLOCK, content=content[: int(len(content) * part)])
+
+
+def test_raw_counts_have_a_compression_error_of_nothing(tmp_path):
+    """Clients ask for the columns as of all pixel data; the official files of raw counts have none."""
+    ds = REQUESTS["sci-xray-rpd"]()
+    write_fits(ds, tmp_path / "a.fits", version=1, created=CREATED)
+    with fits.open(tmp_path / "a.fits") as hdus:
+        data = hdus["DATA"].data
+        for name in ("counts", "triggers"):
+            assert data[f"{name}_comp_err"].shape == data[name].shape
+            assert not data[f"{name}_comp_err"].any()
+    assert_same(read_fits(tmp_path / "a.fits", CLOCK), ds)
