@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["to_timeseries"]
 
 _MOST_COLUMNS = 512
-_META = ("product", "level", "origin", "software_version", "idb_version", "clock", "request_id", "title", ENERGY_SPANS)
+_META = (
+    "product",
+    "level",
+    "origin",
+    "software_version",
+    "idb_version",
+    "clock",
+    "request_id",
+    "title",
+    ENERGY_SPANS,
+)
 
 
 def to_timeseries(ds: xr.Dataset, variables: str | Sequence[str] | None = None) -> GenericTimeSeries:

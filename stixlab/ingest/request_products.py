@@ -255,9 +255,8 @@ class RequestProducts:
         if before is not None and self.again:
             drop_damaged(self.archive, before)
         version = 1 if before is None else before.version + (not same)
-        created = datetime.now(UTC).replace(microsecond=0)
-        if same and before is not None:
-            created = before.created or created
+        kept = before.created if same and before is not None else None
+        created = kept or datetime.now(UTC).replace(microsecond=0)
         bounds = ds["time_bounds"].to_numpy()
         start, end = span_of_bins(bounds)
         product = Product(
@@ -291,10 +290,8 @@ class RequestProducts:
                 product, ds, self.archive, part=number, place=place, sources=files.values()
             )
         self.catalog.products.save(product)
-        if same:
-            self.unchanged += 1
-        else:
-            self.made.append(product)
+        self.unchanged += same
+        self.made += [] if same else [product]
         return product
 
     def _remove(self, products: Sequence[Product]) -> None:

@@ -113,16 +113,9 @@ def write_fits(
         If the file cannot be written.
     """
     hdus = to_hdus(
-        ds,
-        filename=path.name,
-        version=version,
-        created=created,
-        parents=parents,
-        raw_files=raw_files,
-        complete=complete,
-        why=why,
-        keywords=keywords,
-    )
+        ds, filename=path.name, version=version, created=created, parents=parents, raw_files=raw_files,
+        complete=complete, why=why, keywords=keywords,
+    )  # fmt: skip
     content = b"".join(hdu.encode(created) for hdu in hdus)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest(), len(content)
