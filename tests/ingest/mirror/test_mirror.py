@@ -4,62 +4,12 @@ import subprocess
 
 import pytest
 
-from stixlab.errors import AccessError, ArchiveError, ConflictError, FormatError, ParameterError, ServiceError
+from stixlab.errors import AccessError, ConflictError, FormatError, ParameterError, ServiceError
 from stixlab.ingest import mirror_files
 from stixlab.ingest.mirror import Selection, mirror, verify_mirror
 from stixlab.ingest.mirror_notes import Notes
-from tests.support.public_archive import PublicArchive, fits_bytes, served
-
-ROOT = "/data/fits/L1/2021/06/"
-LIGHT = f"{ROOT}06/QL/solo_L1_stix-ql-lightcurve_20210606_V02.fits"
-BACKGROUND = f"{ROOT}06/QL/solo_L1_stix-ql-background_20210606_V02.fits"
-PIXELS = f"{ROOT}07/SCI/solo_L1_stix-sci-xray-cpd_20210607T000000-20210607T010000_V02_2106070001-50883.fits"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def archive():
-    files = {
-        LIGHT: fits_bytes(1),
-        BACKGROUND: fits_bytes(2),
-        PIXELS: fits_bytes(3, 200_000),
-        "/secret": b"elsewhere",
-    }
-    with served(PublicArchive(files)) as archive:
-        yield archive
-
-
-@pytest.fixture
-def waits():
-    return []
-
-
-@pytest.fixture
-def run(archive, tmp_path, waits):
-    def call(path="/data/fits/", folder=tmp_path / "copy", **options):
-        return mirror(
-            archive.url + path, folder, delay_s=options.pop("delay_s", 0.0), sleep=waits.append, **options
-        )
-
-    return call
-
-
-def copies(folder):
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes()
-        for p in folder.rglob("*")
-        if p.is_file() and ".mirror" not in p.parts
-    }
-
-
-def whole(archive, base="/data/fits/"):
-    return {
-        path.removeprefix(base): content for path, content in archive.files.items() if path.startswith(base)
-    }
+from tests.support.mirrors import BACKGROUND, LIGHT, PIXELS, ROOT, copies, whole
+from tests.support.public_archive import fits_bytes
 
 
 def test_everything_below_the_address_is_copied_and_nothing_else(run, archive, tmp_path):
@@ -395,57 +345,3 @@ def test_the_journal_names_hash_and_version_of_each_file(run, archive, tmp_path)
     record = next(r for r in map(json.loads, lines) if "lightcurve" in r["path"])
     assert record["sha256"] == hashlib.sha256(archive.files[LIGHT]).hexdigest()
     assert (record["size"], record["gone"], record["etag"][0]) == (2880, "", '"')
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_file_that_is_too_large_is_left_out_and_the_others_are_got(run, archive, tmp_path, announced):
-    """Whether the server says before how long it is or not; nothing of it stays."""
-    archive.announced = announced
-    report = run(most_bytes=100_000)
-    (problem,) = report.problems
-    assert problem.startswith(archive.url + PIXELS)
-    assert "at most 100000 bytes" in problem
-    assert "--most-bytes" in problem
-    assert len(report.new) == 2
-    assert report.n_bytes <= 2 * 2880 + 100_000
-    assert not list((tmp_path / "copy" / ".mirror" / "pieces").glob("*"))
-    again = run(most_bytes=200_000)
-    assert (len(again.new), again.problems) == (1, [])
-    assert copies(tmp_path / "copy") == whole(archive)
-
-
-def test_what_was_begun_of_a_file_that_is_too_large_goes(run, archive, tmp_path, monkeypatch):
-    monkeypatch.setattr(mirror_files, "_SAFE_EVERY_BYTES", 10_000)
-    archive.faults[PIXELS] = [("cut", 150_000)]
-    assert "the same command gets the rest" in run().problems[0]
-    assert list((tmp_path / "copy" / ".mirror" / "pieces").glob("*"))
-    assert "at most 100000 bytes" in run(most_bytes=100_000).problems[0]
-    assert not list((tmp_path / "copy" / ".mirror" / "pieces").glob("*"))
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_the_disk_is_not_filled(run, archive, tmp_path, monkeypatch, announced):
-    """It stops before the disk is full, and goes on when there is room."""
-    archive.announced = announced
-    monkeypatch.setattr(mirror_files, "_SAFE_EVERY_BYTES", 10_000)
-    folder = tmp_path / "copy"
-
-    def free(_):
-        there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        return mirror_files.KEPT_FREE_BYTES + 100_000 - there
-
-    monkeypatch.setattr(mirror_files, "free_bytes", free)
-    with pytest.raises(
-        ArchiveError, match=r"expected room for .* free some or name a folder on another disk"
-    ):
-        run()
-    assert len(copies(folder)) == 2
-    monkeypatch.undo()
-    monkeypatch.setenv("no_proxy", "*")
-    assert run().problems == []
-    assert copies(folder) == whole(archive)
-
-
-def test_a_limit_that_makes_no_sense_is_told(run):
-    with pytest.raises(ParameterError, match="1 or more; found 0"):
-        run(most_bytes=0)
