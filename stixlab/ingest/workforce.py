@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -98,8 +99,8 @@ _tools: list[Tools] = []
 """Of a process that works for another."""
 
 
-def _begin(tools: Tools) -> None:
-    _tools.append(tools)
+def _begin(packed: bytes) -> None:
+    _tools.append(pickle.loads(packed))  # noqa: S301  (from the process that this one works for)
 
 
 def _take(task: FileTask) -> Received | str:
@@ -142,8 +143,10 @@ class Workforce:
         if processes < 2:
             yield cls(tools, None, 1)
             return
+        # Packed before any work begins: the first days are made here while the processes start, which changes the tools.
+        packed = pickle.dumps(tools)
         with (
-            ProcessPoolExecutor(processes, _prepared(), initializer=_begin, initargs=(tools,)) as pool,
+            ProcessPoolExecutor(processes, _prepared(), initializer=_begin, initargs=(packed,)) as pool,
             ThreadPoolExecutor(1) as starter,
         ):
             try:

@@ -67,6 +67,24 @@ def test_processes_that_cannot_be_started_are_an_error(others):
         list(workforce.make(iter(range(7))))
 
 
+class Changing:
+    """Something of the tools that changes when it is used, as caches do: packed where it is used, it is whole."""
+
+    def __init__(self):
+        self.packed_by = []
+
+    def __reduce__(self):
+        self.packed_by.append(threading.get_ident())
+        return (str, ("packed",))
+
+
+def test_tools_are_packed_before_they_are_used_here(tmp_path):
+    changing = Changing()
+    with Workforce.assemble(Maker(Archive(tmp_path), changing, load_clock()), [], 2) as workforce:
+        workforce._started.result()
+    assert set(changing.packed_by) == {threading.get_ident()}
+
+
 def test_an_error_in_one_day_is_raised_and_ends_the_others(workforce):
     with pytest.raises(ValueError, match="-1"):
         list(workforce.make_overlapping(iter([1, -1, 2])))
