@@ -233,7 +233,7 @@ def follow_ups(catalog: Any, folder: Path, run: Run) -> list[Run]:
         for spec in dependants_of(specs, [name])
         for origin, day in _days_of(catalog, run, told)
         for n, unit in enumerate(units_near(spec, origin, day))
-        if n == 0 or _has_data(catalog, spec, unit)
+        if (n == 0 and _has_changed(told)) or _has_data(catalog, spec, unit)
     }
     if not units:
         return []
@@ -284,6 +284,11 @@ def followers_of(runs: list[Run], first: set[str]) -> set[str]:
             break
         found |= more
     return found
+
+
+def _has_changed(told: Mapping[str, Any]) -> bool:
+    """Whether something may be otherwise than before: products may have been found as they should be."""
+    return told.get("kind") != "products" or bool(told.get("products") or told.get("removed"))
 
 
 def _days_of(catalog: Any, run: Run, told: Mapping[str, Any]) -> list[tuple[str, str]]:

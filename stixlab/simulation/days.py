@@ -226,7 +226,7 @@ class Instrument:
     ) -> PacketBlock:
         parts = []
         for spid, step, offset in ((MAXI_SPID, MAXI_S, 0), (MINI_SPID, MINI_S, MINI_OFFSET_S)):
-            scet = np.arange(-(-coarse // step) * step + offset, coarse + n_bins * BIN_S, step)
+            scet = np.arange(coarse + (offset - coarse) % step, coarse + n_bins * BIN_S, step)
             inside = state[np.minimum((scet - coarse) // BIN_S, n_bins - 1)] > 0
             parts.append(
                 housekeeping_packets(spid, scet, inside, versions=self.versions, clock=self.clock, rng=rng)

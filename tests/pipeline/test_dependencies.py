@@ -262,6 +262,21 @@ def test_runs_of_other_days_and_those_under_way_stay(catalog, folder):
     assert len(queued(catalog)) == 2
 
 
+def test_days_without_data_that_a_run_looked_at_and_left_as_they_were_are_not_followed(catalog, folder):
+    write(folder, "days", "packets", "hk-mini", "manual")
+    write(folder, "flares", "hk-mini", "flare-list")
+    catalog.products.save(dataclasses.replace(product("2022-03-01"), product_id="hk", type="hk-mini"))
+    run = plan_run(catalog, get_pipeline(folder, "days"), {"start": "2022-02-25", "end": "2022-03-02"})
+    catalog.runs.enqueue(run)
+    told = {"kind": "products", "origin": "flight", "records": 0, "products": {}, "removed": []}
+    done = dataclasses.replace(run, status=RunStatus.SUCCEEDED, outputs={"hk-mini": told})
+    catalog.runs.save(done)
+    found = follow_ups(catalog, folder, done)
+    assert [r.parameters["start"] for r in found] == ["2022-03-01"], "the one with data, not done yet"
+    gone = dataclasses.replace(done, outputs={"hk-mini": told | {"removed": ["L1_gone"]}})
+    assert len(follow_ups(catalog, folder, gone)) == 5
+
+
 def test_a_run_of_a_pipeline_that_nothing_follows_asks_the_queue_nothing(catalog, folder):
     write(folder, "flares", "ql-lightcurve", "flare-list")
     runs = runs_for_days(catalog, folder, [DAY])
