@@ -114,16 +114,15 @@ class Products:
             If the database does not answer.
         """
         low, high = truncate(start), truncate(end)
-        named: Document = {"type": {"$in": list(types)}} | _selection(None, None, origin)
-        usual = {"start": {"$gte": low - _USUAL, "$lt": high}, "end": {"$gt": low}} | named
-        # There are few: with a condition on their times the database would look for those instead.
-        longer = {"long": True} | named
-        fields = ("type", "level", "start", "end", "content_sha256", "hidden")
+        usual = {"start": {"$gte": low - _USUAL, "$lt": high}, "type": {"$in": list(types)}}
+        # There are few: with more conditions the embedded database looks for those instead, or takes longer.
+        longer = {"long": True}
+        fields = ("type", "level", "start", "end", "content_sha256", "hidden", "origin")
         found = {
-            d["_id"]: Content(d["_id"], *(d[name] for name in fields[:-1]))
+            d["_id"]: Content(d["_id"], *(d[name] for name in fields[:-2]))
             for each in (usual, longer)
             for d in self._shown(each, fields)
-            if d["start"] < high and d["end"] > low
+            if d["start"] < high and d["end"] > low and d["type"] in types and origin in (None, d["origin"])
         }
         return sorted(found.values(), key=lambda c: (c.start, c.product_id))
 
