@@ -143,8 +143,8 @@ def _of_calibration(parts: Sequence[xr.Dataset]) -> Completeness:
         received = np.logical_and.reduceat(arrays["counts_valid"], begins, axis=3)
         lost = (asked[..., None] & ~received).sum(axis=(1, 2, 3))
         n_missing, n_expected = n_missing + int(lost.sum()), n_expected + int(asked.sum()) * len(begins)
-        for run in np.flatnonzero(lost)[:1]:
-            first = first or _iso(ds["time_bounds"].to_numpy()[run, 0])
+        if lost.any() and not first:
+            first = _iso(ds["time_bounds"].to_numpy()[np.argmax(lost > 0), 0])
         n_runs += int((lost > 0).sum())
     if not n_missing:
         return Completeness(complete=True)
